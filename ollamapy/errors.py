@@ -1,0 +1,187 @@
+"""Every error that ollamapy raises on purpose.
+
+OllamapyError
+├ InvalidInputError        the caller sent something wrong; nothing was changed
+│ ├ InvalidNameError       a model name
+│ ├ InvalidDigestError     a blob digest
+│ ├ InvalidFileError       a GGUF, adapter or other file that is not what it claims to be
+│ ├ ModelfileError         a Modelfile; knows its line
+│ ├ TemplateError          a prompt template that fails or exceeds its bounds
+│ ├ OptionError            a model option; knows its name
+│ ├ ContextLengthError     a prompt that does not fit; knows both numbers
+│ ├ UnsupportedError       the model can't do what was asked (tools, images, …)
+│ └ ConfigError            an environment variable or a configuration key
+├ ForbiddenError           refused by policy (host, origin, API key)
+├ NotFoundError
+│ ├ ModelNotFoundError
+│ └ BlobNotFoundError
+├ StoreError               the model store on disk
+│ ├ DigestMismatchError
+│ └ ManifestError
+├ CapacityError            the machine is full; trying again later may work
+│ ├ QueueFullError
+│ └ ModelTooLargeError
+├ RunnerError              the worker process
+│ ├ LoadError
+│ ├ WorkerExitedError      knows exit code and last words
+│ └ WorkerTimeoutError
+└ ServiceError             the daemon itself (port in use, unreachable, …)
+
+Errors know no HTTP and no exit codes: `server/errors.py` and `cli/errors.py` hold one table each, and a test fails
+for a class without a row. Each message is one sentence that names the cause, followed by what to do where that helps.
+"""
+
+from __future__ import annotations
+
+
+class OllamapyError(Exception):
+    """Root of all errors of this package."""
+
+    @property
+    def message(self) -> str:
+        """Text for the user, without a stack trace, absolute path or secret."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class InvalidInputError(OllamapyError):
+    """The caller sent something wrong; nothing was changed."""
+
+
+class InvalidNameError(InvalidInputError):
+    """A model name outside the grammar `[host/][namespace/]model[:tag]`."""
+
+
+class InvalidDigestError(InvalidInputError):
+    """A digest that is not `sha256:` and 64 lower-case hex digits."""
+
+
+class InvalidFileError(InvalidInputError):
+    """A file that is malformed or of another kind than was asked for."""
+
+
+class ModelfileError(InvalidInputError):
+    """A Modelfile that can't be parsed; `line` counts from 1, 0 when no line is to blame."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(f"(line {line}): {message}" if line else message)
+        self.line = line
+
+
+class TemplateError(InvalidInputError):
+    """A prompt template that does not parse, raises, or exceeds its bounds."""
+
+
+class OptionError(InvalidInputError):
+    """A model option of the wrong type or outside its range."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class ContextLengthError(InvalidInputError):
+    """A prompt longer than the context that it may use."""
+
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        super().__init__(
+            f"the prompt has {prompt_tokens} tokens but the context length is {context_tokens}; "
+            f"shorten the prompt or set num_ctx to more than {prompt_tokens}"
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+
+class UnsupportedError(InvalidInputError):
+    """The model lacks the capability that the request needs."""
+
+
+class ConfigError(InvalidInputError):
+    """A bad environment variable or configuration value; `key` names it."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+
+
+class ForbiddenError(OllamapyError):
+    """Refused by policy."""
+
+
+class NotFoundError(OllamapyError):
+    """Something that was named does not exist."""
+
+
+class ModelNotFoundError(NotFoundError):
+    """No manifest of that name is in the store; `name` is the name as the caller wrote it."""
+
+    def __init__(self, name: str, message: str | None = None) -> None:
+        super().__init__(message or f"model '{name}' not found")
+        self.name = name
+
+
+class BlobNotFoundError(NotFoundError):
+    """No verified blob of that digest is in the store."""
+
+
+class StoreError(OllamapyError):
+    """The model store can't be read or written."""
+
+
+class DigestMismatchError(StoreError):
+    """Content whose sha256 is not the digest that it was given under."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f'digest mismatch, expected "{expected}", got "{got}"')
+        self.expected = expected
+        self.got = got
+
+
+class ManifestError(StoreError):
+    """A manifest or model configuration that is malformed."""
+
+
+class CapacityError(OllamapyError):
+    """The machine is full; the same request may succeed later."""
+
+
+class QueueFullError(CapacityError):
+    """Too many requests are waiting (`OLLAMA_MAX_QUEUE`)."""
+
+    def __init__(self) -> None:
+        super().__init__("server busy, please try again.  maximum pending requests exceeded")
+
+
+class ModelTooLargeError(CapacityError):
+    """The model does not fit into this machine's memory."""
+
+
+class RunnerError(OllamapyError):
+    """A worker process failed."""
+
+
+class LoadError(RunnerError):
+    """The worker could not load the model."""
+
+
+class WorkerExitedError(RunnerError):
+    """The worker died while it served requests; negative exit codes are signal numbers."""
+
+    def __init__(self, exit_code: int | None, log_tail: str = "") -> None:
+        how = "ended" if exit_code is None else f"exited with code {exit_code}"
+        if exit_code is not None and exit_code < 0:
+            how = f"was killed by signal {-exit_code}"
+        last = f" Its last words: {log_tail.strip().splitlines()[-1][:300]}" if log_tail.strip() else ""
+        super().__init__(
+            f"the model's worker process {how} while it was answering; "
+            f"send the request again to load the model anew.{last}"
+        )
+        self.exit_code = exit_code
+        self.log_tail = log_tail
+
+
+class WorkerTimeoutError(RunnerError):
+    """The worker did not answer in time."""
+
+
+class ServiceError(OllamapyError):
+    """The daemon could not start, be reached, or be stopped."""

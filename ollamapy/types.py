@@ -1,0 +1,150 @@
+"""Records that travel through every layer: messages, options, requests, and the pieces of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+Json = Any  # a decoded JSON value; stays opaque between the dialects and the templates
+
+FinishReason = Literal["stop", "length", "load", "unload"]
+Think = bool | Literal["low", "medium", "high", "max"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call that a model asked for; `arguments` keeps the order in which they were written."""
+
+    name: str
+    arguments: Mapping[str, Json]
+    id: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat. `images` are decoded bytes; `role` is lower case."""
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: tuple[bytes, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Model options under Ollama's names; None means "not set here".
+
+    Runner options (`num_ctx` to `num_thread`) shape the loaded model, the others one request. Counts are tokens.
+    """
+
+    num_ctx: int | None = None
+    num_batch: int | None = None
+    num_gpu: int | None = None
+    main_gpu: int | None = None
+    use_mmap: bool | None = None
+    num_thread: int | None = None
+    num_keep: int | None = None
+    seed: int | None = None
+    num_predict: int | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    repeat_last_n: int | None = None
+    temperature: float | None = None
+    repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: tuple[str, ...] | None = None
+
+    def over(self, base: Options) -> Options:
+        """Return these options with the gaps filled from `base`."""
+        mine = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Options(**{k: getattr(base, k) if v is None else v for k, v in mine.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat, whichever dialect it came in. `model` is the name as the client wrote it."""
+
+    model: str
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Mapping[str, Json], ...] = ()
+    format: Json = None
+    options: Options = Options()
+    stream: bool = True
+    keep_alive_seconds: float | None = None
+    think: Think = None
+    truncate: bool = True
+    shift: bool = True
+    logprobs: bool = False
+    top_logprobs: int = 0
+    render_only: bool = False
+    template_arguments: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """A single prompt in Ollama's generate form."""
+
+    model: str
+    prompt: str = ""
+    suffix: str = ""
+    system: str | None = None
+    template: str | None = None
+    context: tuple[int, ...] = ()
+    raw: bool = False
+    images: tuple[bytes, ...] = ()
+    format: Json = None
+    options: Options = Options()
+    stream: bool = True
+    keep_alive_seconds: float | None = None
+    think: Think = None
+    truncate: bool = True
+    shift: bool = True
+    logprobs: bool = False
+    top_logprobs: int = 0
+    render_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A sampled token with its log probability and, if asked for, the likeliest alternatives."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...]
+    top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How an answer ended. Durations are seconds; `cached_tokens` of the prompt were not computed again."""
+
+    finish_reason: FinishReason
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    total_seconds: float = 0.0
+    load_seconds: float = 0.0
+    prompt_seconds: float = 0.0
+    completion_seconds: float = 0.0
+    context: tuple[int, ...] | None = None
+    stop_sequence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of an answer; the last one carries `final`. `rendered` is set for render-only requests alone."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    final: Final | None = None
+    rendered: str | None = None

@@ -1,0 +1,234 @@
+"""Messages between the daemon and a worker process, and their framing.
+
+Every message is a tagged msgpack record behind a 4-byte little-endian length, over the worker's standard input and
+output. Nothing else may be written there, and nothing here can run code when it is read (no pickle).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal
+
+import msgspec
+
+HEADER = struct.Struct("<I")
+MAX_FRAME_BYTES = 1 << 30
+
+ErrorKind = Literal["context_length", "invalid", "unsupported", "option", "capacity", "internal"]
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Base of all messages."""
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """A stretch of prompt text; control tokens such as `<|im_start|>` are recognised only where `special` is true."""
+
+    text: str
+    special: bool = True
+
+
+class Sampling(msgspec.Struct, frozen=True, array_like=True):
+    """A complete sampler chain: every value is set. `seed` is -1 for a random one."""
+
+    seed: int = -1
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_last_n: int = 64
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] = {}
+
+
+# ---- parent to worker
+
+
+class LoadModel(Message):
+    """Load a model; answered by `LoadProgress`* and then `Ready` or `LoadFailed`. Sent once, first.
+
+    `n_ctx` is the number of KV cells that all sequences share. -1 and None leave a choice to llama.cpp.
+    """
+
+    path: str
+    adapters: list[str]
+    n_ctx: int
+    n_batch: int = 512
+    n_seq_max: int = 64
+    n_gpu_layers: int = -1
+    main_gpu: int | None = None
+    use_mmap: bool = True
+    n_threads: int = 0
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    kv_cache_type: Literal["f32", "f16", "q8_0", "q4_0"] = "f16"
+
+
+class Generate(Message):
+    """Continue a prompt; answered by outputs within `Step` frames until one has `finished`, or by `Failed`.
+
+    The prompt is `prefix_tokens` followed by the tokenised `segments`. `num_ctx` bounds prompt and answer together;
+    `max_tokens` < 0 means as many as `num_ctx` x 10. With `shift`, an answer that fills the context goes on after the
+    oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form.
+    """
+
+    id: int
+    segments: list[Segment]
+    prefix_tokens: list[int]
+    add_special: bool
+    sampling: Sampling
+    num_ctx: int
+    max_tokens: int = -1
+    num_keep: int = 4
+    shift: bool = True
+    stop: list[str] = []
+    logprobs: bool = False
+    top_logprobs: int = 0
+    return_tokens: bool = False
+    grammar: str | None = None
+
+
+class Cancel(Message):
+    """Forget a request; nothing more is sent for it."""
+
+    id: int
+
+
+class Tokenize(Message):
+    """Answered by `Tokens`, or by `Failed`."""
+
+    id: int
+    segments: list[Segment]
+    add_special: bool
+
+
+class Detokenize(Message):
+    """Answered by `Text`, or by `Failed`."""
+
+    id: int
+    tokens: list[int]
+
+
+# ---- worker to parent
+
+
+class Hello(Message):
+    """Sent once, as soon as the worker has imported what it needs and waits for `LoadModel`."""
+
+    pid: int
+
+
+class LoadProgress(Message):
+    """`fraction` of the weights that are loaded, 0 to 1."""
+
+    fraction: float
+
+
+class Ready(Message):
+    """The model is loaded. Sizes are bytes; `size_vram` of `size` lie on accelerators."""
+
+    n_ctx: int
+    n_ctx_train: int
+    n_vocab: int
+    n_embd: int
+    n_seq_max: int
+    size: int
+    size_vram: int
+    control_tokens: list[str]
+    bos_token: str
+    eos_token: str
+    adds_bos: bool
+    adds_eos: bool
+    description: str
+
+
+class LoadFailed(Message):
+    """The model could not be loaded; the worker ends after this."""
+
+    error: str
+
+
+class Logprob(msgspec.Struct, frozen=True, array_like=True):
+    """A token's raw bytes and log probability with the likeliest alternatives as (bytes, logprob)."""
+
+    token: bytes
+    logprob: float
+    top: list[tuple[bytes, float]]
+
+
+class Finished(msgspec.Struct, frozen=True, array_like=True):
+    """How a sequence ended. `stop` is the stop string that ended it; durations are seconds."""
+
+    reason: Literal["stop", "length"]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    prompt_seconds: float
+    completion_seconds: float
+    stop: str | None = None
+    tokens: list[int] | None = None
+
+
+class Output(msgspec.Struct, frozen=True, array_like=True):
+    """What one step added to one request: whole UTF-8 text, perhaps empty."""
+
+    id: int
+    text: str
+    logprobs: list[Logprob] = []
+    finished: Finished | None = None
+
+
+class Step(Message):
+    """All that one decode step produced, and the cells in use after it."""
+
+    outputs: list[Output]
+    cells_used: int
+
+
+class Tokens(Message):
+    """Answer to `Tokenize`."""
+
+    id: int
+    tokens: list[int]
+
+
+class Text(Message):
+    """Answer to `Detokenize`."""
+
+    id: int
+    text: str
+
+
+class Failed(Message):
+    """A request ended in an error; `numbers` belong to the kind (context_length: prompt tokens, context tokens)."""
+
+    id: int
+    kind: ErrorKind
+    error: str
+    numbers: list[int] = []
+
+
+ToWorker = LoadModel | Generate | Cancel | Tokenize | Detokenize
+FromWorker = Hello | LoadProgress | Ready | LoadFailed | Step | Tokens | Text | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker = msgspec.msgpack.Decoder(ToWorker)
+_from_worker = msgspec.msgpack.Decoder(FromWorker)
+
+
+def encode_frame(message: Message) -> bytes:
+    """Return the message with its length in front."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def decode_to_worker(body: bytes) -> ToWorker:
+    """Decode a message for a worker; raises msgspec.DecodeError if it is not one."""
+    return _to_worker.decode(body)
+
+
+def decode_from_worker(body: bytes) -> FromWorker:
+    """Decode a message from a worker; raises msgspec.DecodeError if it is not one."""
+    return _from_worker.decode(body)
