@@ -1,0 +1,1 @@
+"""ollamapy: a local model manager in Python that speaks Ollama's API and runs models through llama.cpp."""

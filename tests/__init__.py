@@ -1,0 +1,1 @@
+"""Tests: `tests/store/test_blobs.py` tests `ollamapy/store/blobs.py`."""
