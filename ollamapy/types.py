@@ -70,7 +70,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat, whichever dialect it came in. `model` is the name as the client wrote it."""
+    """A chat, whichever dialect it came in. `model` is the name as the client wrote it.
+
+    `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option.
+    """
 
     model: str
     messages: tuple[Message, ...] = ()
@@ -86,6 +89,7 @@ class ChatRequest:
     top_logprobs: int = 0
     render_only: bool = False
     template_arguments: Mapping[str, Json] | None = None
+    fallback: Options = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,10 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """How an answer ended. Durations are seconds; `cached_tokens` of the prompt were not computed again."""
+    """How an answer ended. Durations are seconds; `cached_tokens` of the prompt were not computed again.
+
+    `dropped_messages` of the oldest turns were left out because the history did not fit the context.
+    """
 
     finish_reason: FinishReason
     prompt_tokens: int = 0
@@ -136,6 +143,7 @@ class Final:
     completion_seconds: float = 0.0
     context: tuple[int, ...] | None = None
     stop_sequence: str | None = None
+    dropped_messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +156,36 @@ class Chunk:
     logprobs: tuple[TokenLogprob, ...] = ()
     final: Final | None = None
     rendered: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """A model to make. `files` and `adapters` map a relative file name to the digest text of an uploaded blob.
+
+    None means "as the base model has it".
+    """
+
+    model: str
+    base: str = ""
+    files: Mapping[str, str] | None = None
+    adapters: Mapping[str, str] | None = None
+    template: str | None = None
+    system: str | None = None
+    licenses: tuple[str, ...] = ()
+    parameters: Options | None = None
+    messages: tuple[Message, ...] = ()
+    renderer: str = ""
+    parser: str = ""
+    requires: str = ""
+    quantize: str = ""
+    stream: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of a long action such as a create or a pull; sizes are bytes, 0 where the step has none."""
+
+    status: str
+    digest: str = ""
+    total_bytes: int = 0
+    completed_bytes: int = 0

@@ -1,0 +1,326 @@
+"""The answers of Ollama's own API, as records that the daemon encodes and the client decodes.
+
+Fields without a default are always on the wire, the others only where they differ from it. Durations are integer
+nanoseconds and times are RFC 3339 text, as Ollama writes them.
+Source: Ollama's `api/types.go` (release 0.33).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from ollamapy.types import Chunk, Final, Json, Message, Progress, TokenLogprob, ToolCall
+
+FOREVER_SECONDS = 292 * 365 * 86400  # how far ahead Ollama puts the end of a model that stays for good
+NANOSECONDS = 1_000_000_000
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of all records: what equals its default is left out."""
+
+
+class VersionRecord(Record, kw_only=True):
+    """GET /api/version. `version` is the level of Ollama's API, the other two are ours."""
+
+    version: str
+    name: str = ""
+    ollamapy_version: str = ""
+
+
+class ErrorRecord(Record, kw_only=True):
+    """A failed request, or the last line of a stream that failed."""
+
+    error: str
+
+
+class DetailsRecord(Record, kw_only=True):
+    """What a model is made of; `context_length` and `embedding_length` appear in listings."""
+
+    parent_model: str
+    format: str
+    family: str
+    families: list[str] | None
+    parameter_size: str
+    quantization_level: str
+    context_length: int = 0
+    embedding_length: int = 0
+
+
+class ModelRecord(Record, kw_only=True):
+    """One model of /api/tags; `digest` is bare hex, `size` bytes."""
+
+    name: str
+    model: str
+    modified_at: str
+    size: int
+    digest: str
+    details: DetailsRecord
+    capabilities: list[str] = []
+
+
+class ListRecord(Record, kw_only=True):
+    """GET /api/tags."""
+
+    models: list[ModelRecord]
+
+
+class LoadedRecord(Record, kw_only=True):
+    """One model of /api/ps. Sizes are bytes; `kv_cells` are shared by all requests, `context_length` bounds one."""
+
+    name: str
+    model: str
+    size: int
+    digest: str
+    details: DetailsRecord
+    expires_at: str
+    size_vram: int
+    context_length: int
+    kv_cells: int = 0
+    active_requests: int = 0
+    state: str = ""
+
+
+class LoadedListRecord(Record, kw_only=True):
+    """GET /api/ps."""
+
+    models: list[LoadedRecord]
+
+
+class FunctionRecord(Record, kw_only=True):
+    """The call inside a tool call."""
+
+    name: str
+    arguments: dict[str, Json]
+    index: int = 0
+
+
+class ToolCallRecord(Record, kw_only=True):
+    """A tool call of an assistant's message."""
+
+    function: FunctionRecord
+    id: str = ""
+
+
+class MessageRecord(Record, kw_only=True):
+    """One turn of a chat; images are base64 text."""
+
+    role: str
+    content: str
+    thinking: str = ""
+    images: list[str] = []
+    tool_calls: list[ToolCallRecord] = []
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+
+class TensorRecord(Record, kw_only=True):
+    """One tensor of /api/show."""
+
+    name: str
+    type: str
+    shape: list[int]
+
+
+class ShowRecord(Record, kw_only=True):
+    """POST /api/show."""
+
+    details: DetailsRecord
+    model_info: dict[str, Json]
+    modified_at: str
+    license: str = ""
+    modelfile: str = ""
+    parameters: str = ""
+    template: str = ""
+    system: str = ""
+    messages: list[MessageRecord] = []
+    projector_info: dict[str, Json] = {}
+    tensors: list[TensorRecord] = []
+    capabilities: list[str] = []
+    requires: str = ""
+
+
+class ProgressRecord(Record, kw_only=True):
+    """One line of a create, pull or push; counts are bytes."""
+
+    status: str = ""
+    digest: str = ""
+    total: int = 0
+    completed: int = 0
+    error: str = ""
+
+
+class LogprobRecord(Record, kw_only=True):
+    """One token with its log probability; `bytes` are the token's own, in UTF-8."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[LogprobRecord] = []
+
+
+class MetricsRecord(Record, kw_only=True):
+    """The last object of an answer; counts are tokens, durations nanoseconds, the last two fields are ours."""
+
+    done_reason: str = ""
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+    cached_tokens: int = 0
+    dropped_messages: int = 0
+
+
+class DebugRecord(Record, kw_only=True):
+    """The prompt that would have been sent to the model."""
+
+    rendered_template: str
+    image_count: int = 0
+
+
+class ChatRecord(MetricsRecord, kw_only=True):
+    """One object of /api/chat."""
+
+    model: str
+    created_at: str
+    message: MessageRecord
+    done: bool
+    logprobs: list[LogprobRecord] = []
+    debug_info: DebugRecord | None = msgspec.field(name="_debug_info", default=None)
+
+
+class GenerateRecord(MetricsRecord, kw_only=True):
+    """One object of /api/generate."""
+
+    model: str
+    created_at: str
+    response: str
+    done: bool
+    thinking: str = ""
+    tool_calls: list[ToolCallRecord] = []
+    context: list[int] = []
+    logprobs: list[LogprobRecord] = []
+    debug_info: DebugRecord | None = msgspec.field(name="_debug_info", default=None)
+
+
+class TokensRecord(Record, kw_only=True):
+    """POST /api/tokenize."""
+
+    model: str
+    tokens: list[int]
+
+
+class TextRecord(Record, kw_only=True):
+    """POST /api/detokenize."""
+
+    model: str
+    content: str
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: Record) -> bytes:
+    """Return the record as JSON."""
+    return _encoder.encode(record)
+
+
+def encode_line(record: Record) -> bytes:
+    """Return the record as one line of an NDJSON stream."""
+    return _encoder.encode(record) + b"\n"
+
+
+def utc_now() -> str:
+    """Return the present as `created_at` has it: UTC with six digits of the second."""
+    seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"
+
+
+def local_time(epoch_seconds: float) -> str:
+    """Return a moment as `modified_at` and `expires_at` have it: local time with its offset; infinity is 292 years on."""
+    if math.isinf(epoch_seconds):
+        return (datetime.now(UTC) + timedelta(seconds=FOREVER_SECONDS)).astimezone().isoformat()
+    return datetime.fromtimestamp(epoch_seconds, UTC).astimezone().isoformat(timespec="microseconds")
+
+
+def chat_record(model: str, chunk: Chunk, created_at: str) -> ChatRecord:
+    """Return a piece of a chat's answer as Ollama writes it."""
+    if chunk.rendered is not None:
+        debug = DebugRecord(rendered_template=chunk.rendered)
+        empty = MessageRecord(role="assistant", content="")
+        return ChatRecord(model=model, created_at=created_at, message=empty, done=False, debug_info=debug)
+    message = MessageRecord(
+        role="assistant", content=chunk.content, thinking=chunk.thinking, tool_calls=_tool_calls(chunk.tool_calls)
+    )
+    logprobs = _logprobs(chunk.logprobs)
+    final = chunk.final
+    if final is None:
+        return ChatRecord(model=model, created_at=created_at, message=message, done=False, logprobs=logprobs)
+    metrics = _metrics(final)
+    return ChatRecord(model=model, created_at=created_at, message=message, done=True, logprobs=logprobs, **metrics)
+
+
+def generate_record(model: str, chunk: Chunk, created_at: str) -> GenerateRecord:
+    """Return a piece of a generated text as Ollama writes it."""
+    final, text = chunk.final, chunk.content
+    if chunk.rendered is not None:
+        debug = DebugRecord(rendered_template=chunk.rendered)
+        return GenerateRecord(model=model, created_at=created_at, response="", done=False, debug_info=debug)
+    return GenerateRecord(
+        model=model,
+        created_at=created_at,
+        response=text,
+        thinking=chunk.thinking,
+        tool_calls=_tool_calls(chunk.tool_calls),
+        logprobs=_logprobs(chunk.logprobs),
+        done=final is not None,
+        context=list(final.context or ()) if final else [],
+        **(_metrics(final) if final else {}),
+    )
+
+
+def progress_record(progress: Progress) -> ProgressRecord:
+    """Return a step of a long action as Ollama writes it."""
+    return ProgressRecord(
+        status=progress.status, digest=progress.digest, total=progress.total_bytes, completed=progress.completed_bytes
+    )
+
+
+def message_record(message: Message) -> MessageRecord:
+    """Return a model's own example turn as /api/show prints it."""
+    return MessageRecord(role=message.role, content=message.content)
+
+
+def _metrics(final: Final) -> dict[str, Json]:
+    return {
+        "done_reason": final.finish_reason,
+        "total_duration": round(final.total_seconds * NANOSECONDS),
+        "load_duration": round(final.load_seconds * NANOSECONDS),
+        "prompt_eval_count": final.prompt_tokens,
+        "prompt_eval_duration": round(final.prompt_seconds * NANOSECONDS),
+        "eval_count": final.completion_tokens,
+        "eval_duration": round(final.completion_seconds * NANOSECONDS),
+        "cached_tokens": final.cached_tokens,
+        "dropped_messages": final.dropped_messages,
+    }
+
+
+def _tool_calls(calls: tuple[ToolCall, ...]) -> list[ToolCallRecord]:
+    return [
+        ToolCallRecord(
+            id=call.id, function=FunctionRecord(name=call.name, arguments=dict(call.arguments), index=call.index)
+        )
+        for call in calls
+    ]
+
+
+def _logprobs(logprobs: tuple[TokenLogprob, ...]) -> list[LogprobRecord]:
+    return [
+        LogprobRecord(token=p.token, logprob=p.logprob, bytes=list(p.bytes), top_logprobs=_logprobs(p.top))
+        for p in logprobs
+    ]
