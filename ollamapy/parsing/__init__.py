@@ -1,0 +1,1 @@
+"""Generated text to answer parts (content, thinking, tool calls): incremental and pure."""

@@ -1,0 +1,80 @@
+"""One piece of a parsed answer, and the builder that orders text and calls into pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from string import ascii_lowercase, digits
+from typing import Protocol
+
+from ollamapy.parsing.calls import Found
+from ollamapy.types import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one stretch of generated text gave: the fields of successive parts are concatenated."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class Stage(Protocol):
+    """An incremental parser: whatever the chunks, the parts add up to the same answer."""
+
+    def feed(self, text: str) -> Part:
+        """Take the next text and return everything that can be given out now."""
+
+    def close(self) -> Part:
+        """Return the rest; what is malformed comes out as text."""
+
+
+class PartBuilder:
+    """Collects text and calls; whitespace beside a call is dropped, save one gap between two stretches of text."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._content: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._count = 0
+        self._space = ""  # whitespace since the last text or call
+        self._gap: str | None = None  # whitespace before the first call since the last text
+        self._has_text = False
+        self.at_edge = True  # no text since the start or since the last call
+
+    def text(self, text: str) -> None:
+        """Add text of the answer."""
+        body = text.rstrip()
+        if not body:
+            self._space += text
+            return
+        trailing = text[len(body) :]
+        if self._gap is not None:
+            lead = self._space + body[: len(body) - len(body.lstrip())]
+            self._space = (self._gap or lead) if self._has_text else ""
+            self._gap = None
+            body = body.lstrip()
+        self._content.append(self._space + body)
+        self._space, self._has_text, self.at_edge = trailing, True, False
+
+    def call(self, found: Found) -> None:
+        """Add a tool call under a new id and the next index."""
+        name = "".join(self._rng.choices(ascii_lowercase + digits, k=8))
+        self._calls.append(ToolCall(found.name, found.arguments, id=f"call_{name}", index=self._count))
+        self._count += 1
+        if self._gap is None:
+            self._gap = self._space
+        self._space, self.at_edge = "", True
+
+    def flush(self) -> None:
+        """Give out the whitespace that was held back, unless it follows a call."""
+        if self._gap is None:
+            self._content.append(self._space)
+        self._space = ""
+
+    def take(self) -> Part:
+        """Return what was added since the last time."""
+        part = Part("".join(self._content), tool_calls=tuple(self._calls))
+        self._content, self._calls = [], []
+        return part
