@@ -1,0 +1,292 @@
+"""The settings of daemon and client, read once from environment variables; no other module looks at them.
+
+`VARIABLES` is the table of all of them. Values are read as Ollama reads its own: blanks and quotes around a value do
+not count, an empty value is an absent one, booleans are Go's words. Unlike in Ollama, a bad value is an error that
+names its variable.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+from urllib.parse import quote
+
+import platformdirs
+
+from ollamapy.errors import ConfigError, InvalidInputError
+
+DEFAULT_PORT = 11434
+FlashAttention = Literal["auto", "on", "off"]
+KvCacheType = Literal["f32", "f16", "q8_0", "q4_0"]
+T = TypeVar("T")
+D = TypeVar("D")
+
+_KV_CACHE_TYPES = ("f32", "f16", "q8_0", "q4_0")
+_TRUE_WORDS = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_FALSE_WORDS = frozenset(("0", "f", "F", "false", "FALSE", "False"))
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
+_LONGEST_SECONDS = (2**63 - 1) / 1e9
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_SIZE = re.compile(r"([0-9]{1,15})\s*(|[kKmMgGtT])(i?[bB])?")
+_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+VARIABLES: Mapping[str, str] = {
+    "OLLAMA_HOST": "address to serve on and to connect to (default http://127.0.0.1:11434)",
+    "OLLAMA_MODELS": "folder of the model store (default: the platform's data folder)",
+    "OLLAMA_KEEP_ALIVE": "how long an idle model stays loaded: a duration or seconds; negative is forever (default 5m)",
+    "OLLAMA_LOAD_TIMEOUT": "how long a load may make no progress; 0 is without limit (default 5m)",
+    "OLLAMA_MAX_LOADED_MODELS": "most models loaded at once (default 0: as many as fit)",
+    "OLLAMA_NUM_PARALLEL": "most requests that one model answers at once (default 0: as many as its memory holds)",
+    "OLLAMA_MAX_QUEUE": "most requests that wait for a model before others are refused (default 512)",
+    "OLLAMA_CONTEXT_LENGTH": "default context length in tokens (default 0: by memory)",
+    "OLLAMA_ORIGINS": "further allowed browser origins, separated by commas",
+    "OLLAMA_FLASH_ATTENTION": "force flash attention on or off (default: where it helps)",
+    "OLLAMA_KV_CACHE_TYPE": "type of the KV cache: f32, f16, q8_0 or q4_0 (default f16)",
+    "OLLAMA_NOPRUNE": "keep blobs that no model uses any more (default false)",
+    "OLLAMA_NOHISTORY": "keep no history of the interactive prompt (default false)",
+    "OLLAMA_DEBUG": "log more: 1 for debug, 2 for trace (default 0)",
+    "OLLAMA_API_KEY": "key that the client sends to the daemon",
+    "OLLAMAPY_API_KEYS": "keys that the daemon accepts, separated by commas; none: no key is asked for",
+    "OLLAMAPY_ALLOWED_HOSTS": "further host names that requests may be addressed to, separated by commas",
+    "OLLAMAPY_INSECURE_BIND": "serve on other addresses than loopback although no key is set (default false)",
+    "OLLAMAPY_MAX_BODY": "largest JSON request body, such as 64M (default 64M)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostAddress:
+    """Where the daemon listens and a client connects; `host` is empty for all interfaces."""
+
+    scheme: str = "http"
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    path: str = ""
+
+    @property
+    def bind_host(self) -> str:
+        """The address to listen on."""
+        return self.host or "0.0.0.0"  # noqa: S104 - only where the user asked for all interfaces
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if _is_ip_address(self.host):
+            return ip_address(self.host).is_loopback
+        return self.host.lower() == "localhost"
+
+    @property
+    def base_url(self) -> str:
+        """The URL for clients, without a slash at its end; all interfaces are reached through loopback."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        bracketed = f"[{host}]" if ":" in host else host
+        path = quote(self.path.strip("/"), safe="/%~")
+        return f"{self.scheme}://{bracketed}:{self.port}" + (f"/{path}" if path else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. Durations may be math.inf; a limit of 0 is chosen by the part that it limits."""
+
+    host: HostAddress
+    models_dir: Path
+    keep_alive_seconds: float = 300.0
+    load_timeout_seconds: float = 300.0
+    max_loaded_models: int = 0
+    num_parallel: int = 0
+    max_queue: int = 512
+    context_length: int = 0
+    origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    flash_attention: FlashAttention = "auto"
+    kv_cache_type: KvCacheType = "f16"
+    no_prune: bool = False
+    no_history: bool = False
+    debug: int = 0
+    api_key: str | None = None
+    api_keys: tuple[str, ...] = ()
+    insecure_bind: bool = False
+    max_body_bytes: int = 64 << 20
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read all settings; raises ConfigError, which names the variable, its value and what is expected.
+
+    Variables that hold a key are never quoted.
+    """
+    env = _Environment(environ)
+    return Settings(
+        host=env.read("OLLAMA_HOST", parse_host, HostAddress()),
+        models_dir=env.read("OLLAMA_MODELS", _parse_folder, default_models_dir()),
+        keep_alive_seconds=env.read("OLLAMA_KEEP_ALIVE", _parse_seconds, 300.0),
+        load_timeout_seconds=env.read("OLLAMA_LOAD_TIMEOUT", _parse_timeout, 300.0),
+        max_loaded_models=env.read("OLLAMA_MAX_LOADED_MODELS", _parse_count, 0),
+        num_parallel=env.read("OLLAMA_NUM_PARALLEL", _parse_count, 0),
+        max_queue=env.read("OLLAMA_MAX_QUEUE", _parse_count, 512),
+        context_length=env.read("OLLAMA_CONTEXT_LENGTH", _parse_count, 0),
+        origins=env.read("OLLAMA_ORIGINS", _parse_list, ()),
+        allowed_hosts=env.read("OLLAMAPY_ALLOWED_HOSTS", _parse_list, ()),
+        flash_attention=env.read("OLLAMA_FLASH_ATTENTION", _parse_flash_attention, "auto"),
+        kv_cache_type=env.read("OLLAMA_KV_CACHE_TYPE", _parse_kv_cache_type, "f16"),
+        no_prune=env.read("OLLAMA_NOPRUNE", _parse_bool, False),
+        no_history=env.read("OLLAMA_NOHISTORY", _parse_bool, False),
+        debug=env.read("OLLAMA_DEBUG", _parse_debug, 0),
+        api_key=env.read("OLLAMA_API_KEY", str, None),
+        api_keys=env.read("OLLAMAPY_API_KEYS", _parse_list, ()),
+        insecure_bind=env.read("OLLAMAPY_INSECURE_BIND", _parse_bool, False),
+        max_body_bytes=env.read("OLLAMAPY_MAX_BODY", _parse_size, 64 << 20),
+    )
+
+
+def default_models_dir() -> Path:
+    """Return the folder of the model store where `OLLAMA_MODELS` is not set."""
+    return Path(platformdirs.user_data_dir("ollamapy", appauthor=False)) / "models"
+
+
+class _Environment:
+    """A mapping of variables whose bad values become errors with the variable's name."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def read(self, key: str, parse: Callable[[str], T], default: D) -> T | D:
+        text = self._environ.get(key, "").strip().strip("\"'").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as exc:
+            value = "the value" if "KEY" in key else f'"{text[:80]}"'
+            raise ConfigError(key, f"{value} is not valid; expected {exc}") from exc
+
+
+def parse_host(text: str) -> HostAddress:
+    """Read `host`, `:port`, `host:port` or `scheme://host[:port][/path]`; raises ValueError with what is expected."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = ("https", "ollama.com:443") if text == "ollama.com" else ("http", text)
+    if scheme not in ("http", "https"):
+        raise ValueError("http:// or https:// before the host")
+    default_port = {"http": 80, "https": 443}[scheme] if separator else DEFAULT_PORT
+    authority, _, path = rest.partition("/")
+    host, port = _split_port(authority)
+    if not re.fullmatch(r"[A-Za-z0-9._-]*", host) and not _is_ip_address(host):
+        raise ValueError("a host name or an IP address, with :port behind it if need be")
+    if not port:
+        return HostAddress(scheme, host or ("" if authority.endswith(":") else "127.0.0.1"), default_port, path)
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError("a port from 0 to 65535 behind the last ':'")
+    return HostAddress(scheme, host, int(port), path)
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _split_port(authority: str) -> tuple[str, str]:
+    """Split `host:port`; an IPv6 address may stand alone without brackets."""
+    if match := re.fullmatch(r"\[([^\]]*)\](?::(.*))?", authority):
+        return match[1], match[2] or ""
+    if authority.count(":") > 1:
+        return authority, ""
+    host, _, port = authority.partition(":")
+    return host, port
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration as Go does (`5m`, `1h30m`, `-1s`, `0`) and return seconds; a negative one is math.inf.
+
+    A negative number without a unit means forever too.
+
+    Raises:
+        InvalidInputError: with Go's words for what is wrong.
+    """
+    shown = text[:80]
+    if re.fullmatch(r"-[0-9]+", text) and text.strip("-0"):
+        return math.inf
+    sign, rest = (text[0], text[1:]) if text[:1] in ("-", "+") else ("", text)
+    if rest == "0":
+        return 0.0
+    seconds, end = 0.0, 0
+    while rest and (term := _TERM.match(rest, end)):
+        if not term[2]:
+            raise InvalidInputError(f'time: missing unit in duration "{shown}"')
+        if term[2] not in _UNIT_SECONDS:
+            raise InvalidInputError(f'time: unknown unit "{term[2]}" in duration "{shown}"')
+        seconds += float(term[1]) * _UNIT_SECONDS[term[2]]
+        end = term.end()
+    if not rest or end != len(rest) or seconds > _LONGEST_SECONDS:
+        raise InvalidInputError(f'time: invalid duration "{shown}"')
+    return math.inf if sign == "-" and seconds > 0 else seconds
+
+
+def _parse_seconds(text: str) -> float:
+    if _INTEGER.fullmatch(text):
+        return math.inf if int(text) < 0 else float(text)
+    try:
+        return parse_duration(text)
+    except InvalidInputError as exc:
+        raise ValueError(f"a duration such as 5m or 1h30m, or a number of seconds ({exc})") from exc
+
+
+def _parse_timeout(text: str) -> float:
+    return _parse_seconds(text) or math.inf
+
+
+def _parse_count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError("a whole number from 0 to 999999999")
+    return int(text)
+
+
+def _parse_bool(text: str) -> bool:
+    if text in _TRUE_WORDS:
+        return True
+    if text in _FALSE_WORDS:
+        return False
+    raise ValueError("true or false (or 1, 0, t, f)")
+
+
+def _parse_debug(text: str) -> int:
+    return _parse_count(text) if text.isascii() and text.isdigit() else int(_parse_bool(text))
+
+
+def _parse_flash_attention(text: str) -> FlashAttention:
+    if text.lower() in ("auto", "on", "off"):
+        return cast(FlashAttention, text.lower())
+    if text in _TRUE_WORDS or text in _FALSE_WORDS:
+        return "on" if text in _TRUE_WORDS else "off"
+    raise ValueError("auto, on or off (or true, false, 1, 0)")
+
+
+def _parse_kv_cache_type(text: str) -> KvCacheType:
+    if text.lower() not in _KV_CACHE_TYPES:
+        raise ValueError("f32, f16, q8_0 or q4_0")
+    return cast(KvCacheType, text.lower())
+
+
+def _parse_list(text: str) -> tuple[str, ...]:
+    return tuple(item for item in (part.strip() for part in text.split(",")) if item)
+
+
+def _parse_folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as exc:
+        raise ValueError("the path of a folder; the home folder behind ~ is unknown") from exc
+
+
+def _parse_size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if not match or int(match[1]) == 0:
+        raise ValueError("a size in bytes, or with K, M or G behind it")
+    return int(match[1]) * _UNIT_BYTES[match[2].lower()]
