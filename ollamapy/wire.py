@@ -47,7 +47,7 @@ class Sampling(msgspec.Struct, frozen=True, array_like=True):
 # ---- parent to worker
 
 
-class LoadModel(Message):
+class LoadModel(Message, frozen=True):
     """Load a model; answered by `LoadProgress`* and then `Ready` or `LoadFailed`. Sent once, first.
 
     `n_ctx` is the number of KV cells that all sequences share. -1 and None leave a choice to llama.cpp.
@@ -66,7 +66,7 @@ class LoadModel(Message):
     kv_cache_type: Literal["f32", "f16", "q8_0", "q4_0"] = "f16"
 
 
-class Generate(Message):
+class Generate(Message, frozen=True):
     """Continue a prompt; answered by outputs within `Step` frames until one has `finished`, or by `Failed`.
 
     The prompt is `prefix_tokens` followed by the tokenised `segments`. `num_ctx` bounds prompt and answer together;
@@ -90,13 +90,13 @@ class Generate(Message):
     grammar: str | None = None
 
 
-class Cancel(Message):
+class Cancel(Message, frozen=True):
     """Forget a request; nothing more is sent for it."""
 
     id: int
 
 
-class Tokenize(Message):
+class Tokenize(Message, frozen=True):
     """Answered by `Tokens`, or by `Failed`."""
 
     id: int
@@ -104,7 +104,7 @@ class Tokenize(Message):
     add_special: bool
 
 
-class Detokenize(Message):
+class Detokenize(Message, frozen=True):
     """Answered by `Text`, or by `Failed`."""
 
     id: int
@@ -114,19 +114,19 @@ class Detokenize(Message):
 # ---- worker to parent
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """Sent once, as soon as the worker has imported what it needs and waits for `LoadModel`."""
 
     pid: int
 
 
-class LoadProgress(Message):
+class LoadProgress(Message, frozen=True):
     """`fraction` of the weights that are loaded, 0 to 1."""
 
     fraction: float
 
 
-class Ready(Message):
+class Ready(Message, frozen=True):
     """The model is loaded. Sizes are bytes; `size_vram` of `size` lie on accelerators."""
 
     n_ctx: int
@@ -144,7 +144,7 @@ class Ready(Message):
     description: str
 
 
-class LoadFailed(Message):
+class LoadFailed(Message, frozen=True):
     """The model could not be loaded; the worker ends after this."""
 
     error: str
@@ -180,28 +180,28 @@ class Output(msgspec.Struct, frozen=True, array_like=True):
     finished: Finished | None = None
 
 
-class Step(Message):
+class Step(Message, frozen=True):
     """All that one decode step produced, and the cells in use after it."""
 
     outputs: list[Output]
     cells_used: int
 
 
-class Tokens(Message):
+class Tokens(Message, frozen=True):
     """Answer to `Tokenize`."""
 
     id: int
     tokens: list[int]
 
 
-class Text(Message):
+class Text(Message, frozen=True):
     """Answer to `Detokenize`."""
 
     id: int
     text: str
 
 
-class Failed(Message):
+class Failed(Message, frozen=True):
     """A request ended in an error; `numbers` belong to the kind (context_length: prompt tokens, context tokens)."""
 
     id: int
@@ -214,8 +214,8 @@ ToWorker = LoadModel | Generate | Cancel | Tokenize | Detokenize
 FromWorker = Hello | LoadProgress | Ready | LoadFailed | Step | Tokens | Text | Failed
 
 _encoder = msgspec.msgpack.Encoder()
-_to_worker = msgspec.msgpack.Decoder(ToWorker)
-_from_worker = msgspec.msgpack.Decoder(FromWorker)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
 def encode_frame(message: Message) -> bytes:

@@ -1,0 +1,177 @@
+"""Start of a worker process: frames in on standard input, frames out on standard output, logs on standard error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from queue import SimpleQueue
+from threading import Lock, Thread
+from time import monotonic
+from typing import BinaryIO
+
+import msgspec
+
+from ollamapy import wire
+from ollamapy.errors import InvalidInputError, OllamapyError
+from ollamapy.worker.constraint import Constraint, ConstraintFactory
+from ollamapy.worker.engine import Engine
+from ollamapy.worker.llama import Llama
+
+logger = logging.getLogger("ollamapy.worker")
+
+GIL_SWITCH_SECONDS = 0.0005
+PROGRESS_STEP = 0.01
+
+
+class Output:
+    """The way to the parent; any thread may send."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = Lock()
+
+    def send(self, message: wire.Message) -> None:
+        """Write one frame. Ends the process when nobody reads any more."""
+        frame = wire.encode_frame(message)
+        with self._lock:
+            try:
+                self._file.write(frame)
+            except BrokenPipeError:
+                os._exit(0)
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """A request whose prompt is tokenised and whose grammar is compiled."""
+
+    request: wire.Generate
+    prompt: list[int]
+    constraint: Constraint | None
+
+
+Inbox = SimpleQueue[Queued | wire.Cancel]
+
+
+def main() -> None:
+    """Serve one model until the parent closes our standard input."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    sys.setswitchinterval(GIL_SWITCH_SECONDS)
+    output = Output(_claim_stdout())
+    frames = sys.stdin.buffer
+    output.send(wire.Hello(os.getpid()))
+    llama = _load(frames, output)
+    inbox: Inbox = SimpleQueue()
+    Thread(target=_read, args=(frames, llama, inbox, output), name="reader", daemon=True).start()
+    output.send(_ready(llama))
+    _serve(Engine(llama, output.send, monotonic), inbox)
+
+
+def _claim_stdout() -> BinaryIO:
+    """Keep standard output for frames; whatever C code prints goes to standard error."""
+    descriptor = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(descriptor, "wb", buffering=0)
+
+
+def _serve(engine: Engine, inbox: Inbox) -> None:
+    while True:
+        while not (engine.is_busy and inbox.empty()):
+            message = inbox.get()
+            if isinstance(message, wire.Cancel):
+                engine.cancel(message.id)
+            else:
+                engine.add(message.request, message.prompt, message.constraint)
+        engine.step()
+
+
+def _load(frames: BinaryIO, output: Output) -> Llama:
+    message = _next(frames)
+    if not isinstance(message, wire.LoadModel):
+        raise SystemExit("a worker must be told to load a model first")
+    reported = 0.0
+
+    def report(fraction: float) -> None:
+        nonlocal reported
+        if fraction - reported >= PROGRESS_STEP:
+            reported = fraction
+            output.send(wire.LoadProgress(fraction))
+
+    try:
+        return Llama(message, report)
+    except OllamapyError as exc:
+        output.send(wire.LoadFailed(exc.message))
+        raise SystemExit(1) from exc
+
+
+def _ready(llama: Llama) -> wire.Ready:
+    return wire.Ready(
+        n_ctx=llama.n_ctx,
+        n_ctx_train=llama.n_ctx_train,
+        n_vocab=llama.n_vocab,
+        n_embd=llama.n_embd,
+        n_seq_max=llama.n_seq_max,
+        size=llama.size_bytes,
+        size_vram=llama.size_device_bytes,
+        control_tokens=llama.control_tokens(),
+        bos_token=llama.bos_token,
+        eos_token=llama.eos_token,
+        adds_bos=llama.adds_bos,
+        adds_eos=llama.adds_eos,
+        description=llama.description,
+    )
+
+
+def _read(frames: BinaryIO, llama: Llama, inbox: Inbox, output: Output) -> None:
+    """Take messages as they come; prompts are tokenised here, beside the running decode."""
+    constraints = ConstraintFactory(llama)
+    while True:
+        message = _next(frames)
+        try:
+            _take(message, llama, constraints, inbox, output)
+        except OllamapyError as exc:
+            kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
+            output.send(wire.Failed(getattr(message, "id", 0), kind, exc.message))
+
+
+def _take(message: wire.ToWorker, llama: Llama, constraints: ConstraintFactory, inbox: Inbox, output: Output) -> None:
+    match message:
+        case wire.Generate():
+            prompt = [*message.prefix_tokens, *tokenize(llama, message.segments, add_special=message.add_special)]
+            constraint = constraints.build(message.grammar) if message.grammar is not None else None
+            inbox.put(Queued(message, prompt, constraint))
+        case wire.Cancel():
+            inbox.put(message)
+        case wire.Tokenize():
+            tokens = tokenize(llama, message.segments, add_special=message.add_special)
+            output.send(wire.Tokens(message.id, tokens))
+        case wire.Detokenize():
+            output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
+        case wire.LoadModel():
+            logger.error("a worker loads one model only; the second is ignored")
+
+
+def tokenize(llama: Llama, segments: list[wire.Segment], *, add_special: bool) -> list[int]:
+    """Return the token ids of a prompt. A BOS that the template wrote is not doubled."""
+    first = segments[0].text if segments else ""
+    doubled = bool(llama.bos_token) and first.startswith(llama.bos_token)
+    tokens: list[int] = []
+    for index, segment in enumerate(segments):
+        begins = index == 0 and add_special and not doubled
+        tokens += llama.tokenize(segment.text, add_special=begins, parse_special=segment.special)
+    return tokens
+
+
+def _next(frames: BinaryIO) -> wire.ToWorker:
+    """Read one message. The end of input, also in mid-frame, means that the parent is gone: so are we."""
+    header = frames.read(wire.HEADER.size)
+    if len(header) < wire.HEADER.size:
+        os._exit(0)
+    (size,) = wire.HEADER.unpack(header)
+    body = frames.read(size)
+    if len(body) < size:
+        os._exit(0)
+    return wire.decode_to_worker(body)
+
+
+if __name__ == "__main__":
+    main()

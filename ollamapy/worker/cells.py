@@ -1,0 +1,90 @@
+"""Who holds the KV cells: sequence ids and cells are handed out one by one, nothing is reserved per request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ollamapy.worker.prefixes import Memory, Node, PrefixTree
+from ollamapy.worker.sequence import Sequence
+
+
+class CellPool:
+    """The cells of one context, shared by running sequences and by remembered prefixes.
+
+    `shares_prefixes` is false for models whose memory can't be cut at a position (recurrent state, sliding windows);
+    their sequences then own all that they compute.
+    """
+
+    def __init__(self, memory: Memory, n_cells: int, n_seq_max: int, *, shares_prefixes: bool) -> None:
+        self._memory = memory
+        self._free_ids = list(range(n_seq_max - 1, -1, -1))
+        self._nodes: dict[Sequence, Node] = {}
+        self.n_cells = n_cells
+        self.tree = PrefixTree(memory, self._take_free_id, self._free_ids.append) if shares_prefixes else None
+
+    def __repr__(self) -> str:
+        cached = self.tree.n_cells if self.tree else 0
+        held = f"{self.n_private} private, {cached} in prefixes"
+        return f"<CellPool {self.n_cells} cells, {held}, {len(self._free_ids)} ids free>"
+
+    @property
+    def n_private(self) -> int:
+        """Cells that belong to one running sequence alone."""
+        return sum(s.n_computed - s.n_shared for s in self._nodes)
+
+    @property
+    def n_free(self) -> int:
+        """Cells that nobody holds."""
+        return self.n_cells - self.n_private - (self.tree.n_cells if self.tree else 0)
+
+    def open(self, sequence: Sequence) -> bool:
+        """Give a waiting sequence an id and the longest known prefix of its tokens. False if no id can be had."""
+        if not self._free_ids and not (self.tree and self.tree.evict_one()):
+            return False
+        sequence.seq_id = self._free_ids.pop()
+        node = Node([], 0, -1, None)
+        if self.tree:
+            node = self.tree.attach(sequence.tokens[:-1], sequence.seq_id)
+        self._nodes[sequence] = node
+        sequence.n_computed = sequence.n_shared = node.end
+        return True
+
+    def known_prefix(self, tokens: list[int]) -> int:
+        """Return how many leading tokens need not be computed; the last one always must be."""
+        return self.tree.match(tokens[:-1]) if self.tree else 0
+
+    def remember(self, sequence: Sequence) -> None:
+        """Put what the sequence has computed into the prefix tree, for others to share."""
+        if self.tree and sequence.n_computed > sequence.n_shared:
+            node = self.tree.extend(self._nodes[sequence], sequence.tokens[: sequence.n_computed], sequence.seq_id)
+            self._nodes[sequence] = node
+            sequence.n_shared = node.end
+
+    def close(self, sequence: Sequence) -> None:
+        """Take back the id and the private cells of a sequence; shared ones stay with the tree."""
+        node = self._nodes.pop(sequence)
+        if self.tree:
+            self.tree.release(node)
+        self._memory.remove(sequence.seq_id)
+        self._free_ids.append(sequence.seq_id)
+        sequence.seq_id = -1
+        sequence.n_computed = sequence.n_shared = 0
+
+    def make_room(self, n_cells: int) -> bool:
+        """Drop unused prefixes, least recently used first, until `n_cells` are free. False if that is not enough."""
+        if n_cells > self.n_free and self.tree:
+            self.tree.evict(n_cells - self.n_free)
+        return n_cells <= self.n_free
+
+    def forget_prefixes(self) -> None:
+        """Drop every prefix that no running sequence uses."""
+        if self.tree:
+            self.tree.evict(self.n_cells)
+
+    def _take_free_id(self) -> int | None:
+        return self._free_ids.pop() if self._free_ids else None
+
+
+def committed_cells(running: Iterable[Sequence]) -> int:
+    """Cells that admitted sequences will need for what is left of their tokens."""
+    return sum(s.n_left for s in running)

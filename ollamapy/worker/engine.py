@@ -1,0 +1,268 @@
+"""The step loop of a worker: plan, decode, sample, publish. One thread owns it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ollamapy import wire
+from ollamapy.worker.cells import CellPool, committed_cells
+from ollamapy.worker.constraint import Constraint
+from ollamapy.worker.llama import DecodeError, Llama
+from ollamapy.worker.output import Publisher
+from ollamapy.worker.plan import Slice, StepBudget, plan_batch
+from ollamapy.worker.prefixes import common_prefix
+from ollamapy.worker.sequence import Sequence
+from ollamapy.worker.text import TextStream
+
+logger = logging.getLogger("ollamapy.worker.engine")
+
+RESERVED_CELLS = 8
+WORTH_WAITING_TOKENS = 32
+NO_FREE_CELLS = 1
+
+
+class Clock(Protocol):
+    """Seconds on a monotonic clock."""
+
+    def __call__(self) -> float:
+        """Return the time now."""
+
+
+class Engine:
+    """Continuous batching over one `Llama`. `send` receives every message for the parent."""
+
+    def __init__(self, llama: Llama, send: Callable[[wire.Message], None], clock: Clock) -> None:
+        self._llama = llama
+        self._send = send
+        self._clock = clock
+        self._publisher = Publisher(llama, clock)
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []
+        self._budget = StepBudget()
+        can_share = not (llama.is_recurrent or llama.has_sliding_window)
+        if not can_share:
+            logger.info("prefixes are not shared: this model's memory can't be cut at a position")
+        self.cells = CellPool(llama, llama.n_ctx, llama.n_seq_max, shares_prefixes=can_share)
+
+    def __repr__(self) -> str:
+        return f"<Engine {len(self._running)} running, {len(self._waiting)} waiting, {self.cells!r}>"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self._running or self._waiting)
+
+    def add(self, request: wire.Generate, prompt: list[int], constraint: Constraint | None = None) -> None:
+        """Queue a request with its tokenised prompt. One that can never run is answered with `Failed` at once."""
+        context = min(request.num_ctx, self.cells.n_cells)
+        if not prompt:
+            self._fail(request.id, "invalid", "the prompt has no tokens; send some text")
+        elif len(prompt) >= context:
+            self._fail(request.id, "context_length", "the prompt does not fit the context", [len(prompt), context])
+        elif request.max_tokens == 0:
+            finished = wire.Finished(
+                "length", len(prompt), 0, 0, 0.0, 0.0, tokens=prompt if request.return_tokens else None
+            )
+            self._send(wire.Step([wire.Output(request.id, "", finished=finished)], self.cells_used))
+        else:
+            self._waiting.append(self._new_sequence(request, prompt, constraint))
+
+    def _new_sequence(self, request: wire.Generate, prompt: list[int], constraint: Constraint | None) -> Sequence:
+        sampler = self._llama.sampler(request.sampling)
+        if sampler.penalty_window:
+            sampler.accept(prompt[-sampler.penalty_window :])
+        most = 10 * request.num_ctx
+        return Sequence(
+            request=request,
+            tokens=list(prompt),
+            sampler=sampler,
+            text=TextStream(request.stop),
+            arrived=self._clock(),
+            max_tokens=most if request.max_tokens < 0 else min(request.max_tokens, most),
+            n_prompt=len(prompt),
+            constraint=constraint,
+        )
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request wherever it is; an unknown id is none of our business any more."""
+        for sequence in self._running:
+            if sequence.id == request_id:
+                self._leave(sequence)
+                return
+        for sequence in self._waiting:
+            if sequence.id == request_id:
+                self._waiting.remove(sequence)
+                sequence.sampler.close()
+                return
+
+    @property
+    def cells_used(self) -> int:
+        """KV cells in use, remembered prefixes included."""
+        return self.cells.n_cells - self.cells.n_free
+
+    def step(self) -> None:
+        """Run one decode for everybody who can take part, and send what came of it."""
+        self._admit()
+        plan = self._plan()
+        if not plan:
+            return
+        started = self._clock()
+        if self._decode(plan):
+            outputs = self._sample(plan)
+            self._learn(plan, self._clock() - started)
+            if outputs:
+                self._send(wire.Step(outputs, self.cells_used))
+
+    # ---- admission and preemption
+
+    def _admit(self) -> None:
+        """Let waiting requests in, in order of arrival, as far as their prompts fit.
+
+        A request that shares a long prefix with one in prefill waits until that part is computed; others may pass it.
+        """
+        held: list[Sequence] = []
+        while self._waiting:
+            sequence = self._waiting.popleft()
+            if self._soon_shared(sequence):
+                held.append(sequence)
+                continue
+            if not self._open(sequence):
+                self._waiting.appendleft(sequence)
+                break
+            self._enter(sequence)
+        self._waiting.extendleft(reversed(held))
+
+    def _open(self, sequence: Sequence) -> bool:
+        """Take the known prefix first, so that making room for the rest can't drop it."""
+        if not self.cells.open(sequence):
+            return False
+        if self.cells.make_room(sequence.n_left + RESERVED_CELLS + committed_cells(self._running)) or not self._running:
+            return True
+        self.cells.close(sequence)
+        return False
+
+    def _enter(self, sequence: Sequence) -> None:
+        if sequence.started is None:
+            sequence.started = self._clock()
+            sequence.n_cached = sequence.n_computed
+        self._running.append(sequence)
+        self._running.sort(key=lambda s: s.arrived)
+
+    def _soon_shared(self, sequence: Sequence) -> bool:
+        if self.cells.tree is None:
+            return False
+        known = self.cells.known_prefix(sequence.tokens)
+        for other in self._running:
+            if not other.is_decoding and other.n_left > 1:
+                shared = self._common(sequence, other)
+                if shared >= known + WORTH_WAITING_TOKENS and shared > other.n_computed:
+                    return True
+        return False
+
+    def _common(self, sequence: Sequence, other: Sequence) -> int:
+        if other.id not in sequence.common_with:
+            sequence.common_with[other.id] = common_prefix(sequence.tokens[:-1], other.tokens[: other.n_prompt])
+        return sequence.common_with[other.id]
+
+    def _plan(self) -> list[Slice]:
+        """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
+        while self._running:
+            n_decoding = sum(s.is_decoding for s in self._running)
+            budget = self._budget.tokens(n_decoding, self._llama.n_batch)
+            plan = plan_batch(self._running, self._llama.n_batch, budget)
+            if self.cells.make_room(sum(part.n_tokens for part in plan)):
+                return plan
+            self._preempt()
+        return []
+
+    def _preempt(self) -> None:
+        """Free the cells of the youngest sequence; it comes back first and is computed again."""
+        youngest = self._running.pop()
+        logger.info("preempted request %d at %d tokens: no free cells", youngest.id, youngest.n_computed)
+        self.cells.close(youngest)
+        if self._running:
+            self._waiting.appendleft(youngest)
+        else:
+            youngest.sampler.close()
+            self._fail(youngest.id, "capacity", "the KV cache is too small for this request alone; lower num_ctx")
+
+    def _leave(self, sequence: Sequence) -> None:
+        self.cells.remember(sequence)
+        self._running.remove(sequence)
+        self.cells.close(sequence)
+        sequence.sampler.close()
+
+    # ---- decode and sample
+
+    def _decode(self, plan: list[Slice]) -> bool:
+        """Compute the plan's tokens. False if the batch was refused; who was in it is preempted or failed."""
+        batch, row = self._llama.batch, 0
+        for part in plan:
+            sequence, n = part.sequence, part.n_tokens
+            rows, first = slice(row, row + n), sequence.n_computed
+            batch.tokens[rows] = sequence.tokens[first : first + n]
+            batch.positions[rows] = range(first, first + n)
+            batch.sequences[rows] = sequence.seq_id
+            batch.wants_logits[rows] = 0
+            row += n
+            batch.wants_logits[row - 1] = part.is_last
+        try:
+            self._llama.decode(row)
+        except DecodeError as exc:
+            self._refused(plan, exc)
+            return False
+        for part in plan:
+            part.sequence.n_computed += part.n_tokens
+        return True
+
+    def _refused(self, plan: list[Slice], error: DecodeError) -> None:
+        if error.code == NO_FREE_CELLS and len(self._running) > 1:
+            self._preempt()
+            return
+        for part in plan:
+            sequence = part.sequence
+            self._running.remove(sequence)
+            self.cells.close(sequence)
+            sequence.sampler.close()
+            self._fail(sequence.id, "internal", f"{error.message}; send the request again")
+
+    def _sample(self, plan: list[Slice]) -> list[wire.Output]:
+        outputs: list[wire.Output] = []
+        row = -1
+        for part in plan:
+            row += part.n_tokens
+            sequence = part.sequence
+            if sequence.n_left == 0:
+                outputs.append(self._publisher.sample(sequence, row))
+                self._after_token(sequence)
+            else:
+                self.cells.remember(sequence)
+        return outputs
+
+    def _after_token(self, sequence: Sequence) -> None:
+        if sequence.finish_reason is not None:
+            self._leave(sequence)
+        elif sequence.n_generated == 1:
+            self.cells.remember(sequence)
+        elif len(sequence.tokens) > min(sequence.request.num_ctx, self.cells.n_cells):
+            self._shift(sequence)
+
+    def _shift(self, sequence: Sequence) -> None:
+        """Drop the older half of what follows the first `num_keep` tokens; the rest is computed again."""
+        self.cells.close(sequence)
+        self._running.remove(sequence)
+        keep = min(sequence.request.num_keep, len(sequence.tokens) // 2)
+        drop = (len(sequence.tokens) - keep) // 2
+        sequence.tokens = sequence.tokens[:keep] + sequence.tokens[keep + drop :]
+        self._waiting.appendleft(sequence)
+
+    def _learn(self, plan: list[Slice], seconds: float) -> None:
+        n_decoding = sum(part.is_decode for part in plan)
+        n_prefill = sum(part.n_tokens for part in plan) - n_decoding
+        self._budget = self._budget.after(seconds, n_decoding, n_prefill)
+
+    def _fail(self, request_id: int, kind: wire.ErrorKind, error: str, numbers: list[int] | None = None) -> None:
+        self._send(wire.Failed(request_id, kind, error, numbers or []))

@@ -1,0 +1,382 @@
+"""The only home of llama_cpp: one model with its context behind plain Python calls.
+
+Handles of llama.cpp stay inside this module. Calls that compute release the GIL.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llama_cpp import llama_cpp as api
+
+from ollamapy.errors import LoadError, OllamapyError
+from ollamapy.wire import LoadModel, Sampling
+
+Handle = Any
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+_FLASH_ATTENTION = {
+    "auto": api.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": api.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": api.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+_CACHE_TYPES = {
+    "f32": api.GGML_TYPE_F32,
+    "f16": api.GGML_TYPE_F16,
+    "q8_0": api.GGML_TYPE_Q8_0,
+    "q4_0": api.GGML_TYPE_Q4_0,
+}
+_BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
+_RECURRENT_SEQUENCES = 16
+
+
+class DecodeError(OllamapyError):
+    """llama_decode refused a batch; `code` is its return value."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"llama_decode failed with code {code}")
+        self.code = code
+
+
+@dataclass
+class Log:
+    """llama.cpp's log: passed on to standard error, buffer sizes and the last error kept."""
+
+    host_bytes: int = 0
+    device_bytes: int = 0
+    last_error: str = ""
+
+    def __post_init__(self) -> None:
+        self._callback = api.llama_log_callback(self._on_line)
+        api.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _on_line(self, level: int, text: bytes, _user_data: int) -> None:
+        os.write(2, text)
+        line = text.decode(errors="replace")
+        if level == 4 and line.strip():
+            self.last_error = line.strip()
+        if found := _BUFFER_SIZE.search(line):
+            size = int(float(found[2]) * (1 << 20))
+            if found[1].startswith(("CPU", "BLAS", "Host")) or found[1].endswith(("_Host", "_Mapped")):
+                self.host_bytes += size
+            else:
+                self.device_bytes += size
+
+
+class Batch:
+    """The input of one `llama_decode`, filled through numpy views that are allocated once.
+
+    `tokens`, `positions` and `sequences` are (n_batch,) int32, `wants_logits` is (n_batch,) int8.
+    """
+
+    def __init__(self, n_batch: int) -> None:
+        self.tokens: Ints = np.zeros(n_batch, np.int32)
+        self.positions: Ints = np.zeros(n_batch, np.int32)
+        self.sequences: Ints = np.zeros(n_batch, np.int32)
+        self.wants_logits: npt.NDArray[np.int8] = np.zeros(n_batch, np.int8)
+        self._ones: Ints = np.ones(n_batch, np.int32)
+        base = self.sequences.ctypes.data
+        self._sequence_pointers = np.array([base + 4 * i for i in range(n_batch)], np.uint64)
+        self._struct = api.llama_batch(
+            n_tokens=0,
+            token=_pointer(self.tokens, ctypes.c_int32),
+            embd=None,
+            pos=_pointer(self.positions, ctypes.c_int32),
+            n_seq_id=_pointer(self._ones, ctypes.c_int32),
+            seq_id=_pointer(self._sequence_pointers, ctypes.POINTER(ctypes.c_int32)),
+            logits=_pointer(self.wants_logits, ctypes.c_int8),
+        )
+
+    def sized(self, n_tokens: int) -> Handle:
+        """Return llama.cpp's structure over the first `n_tokens` rows."""
+        self._struct.n_tokens = n_tokens
+        return self._struct
+
+
+def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
+    return ctypes.cast(ctypes.c_void_p(array.ctypes.data), ctypes.POINTER(kind))
+
+
+class Sampler:
+    """A sampler chain of one request; stages run in Ollama's order."""
+
+    def __init__(self, chain: Handle, context: Handle, penalty_window: int) -> None:
+        self._chain = chain
+        self._context = context
+        self.penalty_window = penalty_window
+
+    def sample(self, row: int) -> int:
+        """Sample from the logits of batch row `row` and remember the token."""
+        return int(api.llama_sampler_sample(self._chain, self._context, row))
+
+    def accept(self, tokens: Iterable[int]) -> None:
+        """Remember tokens that were not sampled here, for the penalties."""
+        for token in tokens:
+            api.llama_sampler_accept(self._chain, token)
+
+    def close(self) -> None:
+        """Free the chain; the sampler can't be used afterwards."""
+        if self._chain is not None:
+            api.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+class Llama:
+    """A loaded model and its context. Raises LoadError from the constructor."""
+
+    def __init__(self, load: LoadModel, on_progress: Callable[[float], None]) -> None:
+        self._log = Log()
+        api.llama_backend_init()
+        self._model = self._load_model(load, on_progress)
+        self._vocab = api.llama_model_get_vocab(self._model)
+        self.is_recurrent = bool(api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
+        self._context = self._create_context(load)
+        self._adapters = self._load_adapters(load.adapters)
+        self._memory = api.llama_get_memory(self._context)
+        self.n_ctx = int(api.llama_n_ctx(self._context))
+        self.n_batch = int(api.llama_n_batch(self._context))
+        self.n_seq_max = int(api.llama_n_seq_max(self._context))
+        self.n_ctx_train = int(api.llama_model_n_ctx_train(self._model))
+        self.n_embd = int(api.llama_model_n_embd(self._model))
+        self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
+        self.has_sliding_window = int(api.llama_model_n_swa(self._model)) > 0
+        self.batch = Batch(self.n_batch)
+        self._piece_buffer = ctypes.create_string_buffer(512)
+
+    def _load_model(self, load: LoadModel, on_progress: Callable[[float], None]) -> Handle:
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = load.n_gpu_layers
+        params.load_mode = api.LLAMA_LOAD_MODE_MMAP if load.use_mmap else api.LLAMA_LOAD_MODE_NONE
+        if load.main_gpu is not None:
+            params.split_mode = api.LLAMA_SPLIT_MODE_NONE
+            params.main_gpu = load.main_gpu
+
+        def report(fraction: float, _user_data: int) -> bool:
+            on_progress(fraction)
+            return True
+
+        self._progress = api.llama_progress_callback(report)
+        params.progress_callback = self._progress
+        model = api.llama_model_load_from_file(os.fsencode(load.path), params)
+        if not model:
+            raise LoadError(self._why("llama.cpp could not load the model file"))
+        return model
+
+    def _create_context(self, load: LoadModel) -> Handle:
+        params = api.llama_context_default_params()
+        params.n_ctx = load.n_ctx
+        params.n_batch = params.n_ubatch = load.n_batch
+        params.n_seq_max = min(load.n_seq_max, _RECURRENT_SEQUENCES) if self.is_recurrent else load.n_seq_max
+        params.kv_unified = True
+        params.no_perf = True
+        params.flash_attn_type = _FLASH_ATTENTION[load.flash_attention]
+        params.type_k = params.type_v = _CACHE_TYPES[load.kv_cache_type]
+        params.n_threads = params.n_threads_batch = load.n_threads or physical_cores()
+        context = api.llama_init_from_model(self._model, params)
+        if not context:
+            raise LoadError(self._why(f"llama.cpp could not create a context of {load.n_ctx} tokens"))
+        return context
+
+    def _load_adapters(self, paths: list[str]) -> list[Handle]:
+        adapters = []
+        for path in paths:
+            adapter = api.llama_adapter_lora_init(self._model, os.fsencode(path))
+            if not adapter:
+                raise LoadError(self._why("llama.cpp could not load the adapter"))
+            adapters.append(adapter)
+        if adapters:
+            handles = (api.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
+            scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
+            api.llama_set_adapters_lora(self._context, handles, len(adapters), scales)
+        return adapters
+
+    def _why(self, what: str) -> str:
+        return f"{what}: {self._log.last_error}" if self._log.last_error else what
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all buffers: weights, KV cache, compute and output."""
+        return self._log.host_bytes + self._log.device_bytes
+
+    @property
+    def size_device_bytes(self) -> int:
+        """The part of `size_bytes` on accelerators."""
+        return self._log.device_bytes
+
+    @property
+    def description(self) -> str:
+        """Return llama.cpp's one-line description, such as `llama 8B Q4_K - Medium`."""
+        buffer = ctypes.create_string_buffer(256)
+        api.llama_model_desc(self._model, buffer, 256)
+        return buffer.value.decode(errors="replace")
+
+    # ---- vocabulary; safe from any thread
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Return token ids; control tokens are recognised in the text only with `parse_special`."""
+        data = text.encode("utf-8", errors="replace")
+        size = len(data) + 8
+        for _ in range(2):
+            buffer = (ctypes.c_int32 * size)()
+            count = int(api.llama_tokenize(self._vocab, data, len(data), buffer, size, add_special, parse_special))
+            if count >= 0:
+                return buffer[:count]
+            size = -count
+        raise OllamapyError("llama.cpp could not tokenise the text")
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """Return a token's bytes; those of control tokens are empty unless `special`."""
+        count = int(api.llama_token_to_piece(self._vocab, token, self._piece_buffer, 512, 0, special))
+        if count >= 0:
+            return self._piece_buffer.raw[:count]
+        buffer = ctypes.create_string_buffer(-count)
+        count = int(api.llama_token_to_piece(self._vocab, token, buffer, -count, 0, special))
+        return buffer.raw[:count]
+
+    def detokenize(self, tokens: list[int]) -> str:
+        """Return the text of token ids, control tokens included."""
+        for token in tokens:
+            if not 0 <= token < self.n_vocab:
+                raise OllamapyError(f"token {token} is outside the vocabulary of {self.n_vocab}")
+        array = (ctypes.c_int32 * len(tokens))(*tokens)
+        size = 16 * len(tokens) + 64
+        for _ in range(2):
+            buffer = ctypes.create_string_buffer(size)
+            count = int(api.llama_detokenize(self._vocab, array, len(tokens), buffer, size, False, True))
+            if count >= 0:
+                return buffer.raw[:count].decode(errors="replace")
+            size = -count
+        raise OllamapyError("llama.cpp could not detokenise the tokens")
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends a generation."""
+        return bool(api.llama_vocab_is_eog(self._vocab, token))
+
+    @property
+    def vocabulary(self) -> Handle:
+        """llama.cpp's vocabulary handle, for libraries that read it themselves."""
+        return self._vocab
+
+    @property
+    def end_tokens(self) -> list[int]:
+        """Return the ids of the tokens that end a text and a turn."""
+        ends = {int(api.llama_vocab_eos(self._vocab)), int(api.llama_vocab_eot(self._vocab))}
+        return sorted(token for token in ends if token >= 0)
+
+    def control_tokens(self) -> list[str]:
+        """Return the texts of all control tokens."""
+        wanted = api.LLAMA_TOKEN_ATTR_CONTROL
+        attribute, vocab = api.llama_vocab_get_attr, self._vocab
+        ids = [i for i in range(self.n_vocab) if attribute(vocab, i) & wanted]
+        return [text for i in ids if (text := self.piece(i, special=True).decode(errors="replace"))]
+
+    def token_text(self, token: int) -> str:
+        """Return a token's text, empty for the absent token -1."""
+        return self.piece(token, special=True).decode(errors="replace") if token >= 0 else ""
+
+    @property
+    def bos_token(self) -> str:
+        """Text of the beginning-of-sequence token, or empty."""
+        return self.token_text(int(api.llama_vocab_bos(self._vocab)))
+
+    @property
+    def eos_token(self) -> str:
+        """Text of the end-of-sequence token, or empty."""
+        return self.token_text(int(api.llama_vocab_eos(self._vocab)))
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the tokenizer puts a BOS in front by itself."""
+        return bool(api.llama_vocab_get_add_bos(self._vocab))
+
+    @property
+    def adds_eos(self) -> bool:
+        """Whether the tokenizer puts an EOS behind by itself."""
+        return bool(api.llama_vocab_get_add_eos(self._vocab))
+
+    # ---- inference; one thread only
+
+    def decode(self, n_tokens: int) -> None:
+        """Compute the first `n_tokens` rows of `batch`. Raises DecodeError; code 1 means no free cells."""
+        code = int(api.llama_decode(self._context, self.batch.sized(n_tokens)))
+        if code != 0:
+            raise DecodeError(code)
+
+    def logits(self, row: int) -> Floats:
+        """Return a writable view (n_vocab,) float32 of a row's logits, valid until the next decode."""
+        return np.ctypeslib.as_array(api.llama_get_logits_ith(self._context, row), (self.n_vocab,))
+
+    def remove(self, seq_id: int, start: int = -1, end: int = -1) -> bool:
+        """Forget positions [start, end) of a sequence, -1 for open ends. False if the memory can't do it in part."""
+        return bool(api.llama_memory_seq_rm(self._memory, seq_id, start, end))
+
+    def share(self, source: int, target: int, start: int, end: int) -> None:
+        """Let `target` use the cells of `source` at positions [start, end); nothing is copied."""
+        api.llama_memory_seq_cp(self._memory, source, target, start, end)
+
+    def sampler(self, sampling: Sampling) -> Sampler:
+        """Build a sampler chain. The caller closes it."""
+        params = api.llama_sampler_chain_default_params()
+        params.no_perf = True
+        chain = api.llama_sampler_chain_init(params)
+        for stage in self._stages(sampling):
+            api.llama_sampler_chain_add(chain, stage)
+        window = sampling.repeat_last_n if _has_penalties(sampling) else 0
+        return Sampler(chain, self._context, self.n_ctx if window < 0 else window)
+
+    def _stages(self, s: Sampling) -> Iterable[Handle]:
+        if s.logit_bias:
+            pairs = [api.llama_logit_bias(token, bias) for token, bias in s.logit_bias.items()]
+            biases = (api.llama_logit_bias * len(pairs))(*pairs)
+            yield api.llama_sampler_init_logit_bias(self.n_vocab, len(biases), biases)
+        if _has_penalties(s):
+            window = self.n_ctx if s.repeat_last_n < 0 else s.repeat_last_n
+            yield api.llama_sampler_init_penalties(
+                self.n_vocab, window, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
+            )
+        if s.temperature <= 0:
+            yield api.llama_sampler_init_greedy()
+            return
+        if s.top_k > 0:
+            yield api.llama_sampler_init_top_k(s.top_k)
+        if s.typical_p < 1:
+            yield api.llama_sampler_init_typical(s.typical_p, 1)
+        if s.top_p < 1:
+            yield api.llama_sampler_init_top_p(s.top_p, 1)
+        if s.min_p > 0:
+            yield api.llama_sampler_init_min_p(s.min_p, 1)
+        yield api.llama_sampler_init_temp(s.temperature)
+        yield api.llama_sampler_init_dist(s.seed & 0xFFFFFFFF)
+
+    def close(self) -> None:
+        """Free context and model."""
+        api.llama_free(self._context)
+        api.llama_model_free(self._model)
+
+
+def _has_penalties(s: Sampling) -> bool:
+    changes = s.repeat_penalty != 1.0 or s.frequency_penalty != 0.0 or s.presence_penalty != 0.0
+    return changes and s.repeat_last_n != 0
+
+
+def physical_cores() -> int:
+    """Count the physical cores that this process may use; hyper-threads don't speed up matrix products."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    cores = {_core_of(cpu) for cpu in usable}
+    return max(1, len(cores))
+
+
+def _core_of(cpu: int) -> str:
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)

@@ -1,0 +1,80 @@
+"""Which tokens go into the next decode: a pure decision over the running sequences, and the budget it works within."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass, replace
+
+from ollamapy.worker.sequence import Sequence
+
+MIN_CHUNK = 16
+TYPICAL_CHUNK = 64
+STRETCH = 1.8
+LONGEST_STEP_SECONDS = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`n_tokens` of a sequence, from its first uncomputed one on."""
+
+    sequence: Sequence
+    n_tokens: int
+    is_decode: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the last of these tokens is followed by sampling."""
+        return self.n_tokens == self.sequence.n_left
+
+
+def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> list[Slice]:
+    """Fill the next batch.
+
+    1. Every decoding sequence gets its token: no stream waits for another's prompt.
+    2. The rest, `prefill_budget` tokens at most, goes to prompts in the order of their arrival.
+    """
+    plan = [Slice(s, 1, is_decode=True) for s in running if s.is_decoding][:n_batch]
+    left = min(prefill_budget, n_batch - len(plan))
+    for sequence in running:
+        if left <= 0:
+            break
+        if not sequence.is_decoding:
+            n_tokens = min(sequence.n_left, left)
+            plan.append(Slice(sequence, n_tokens))
+            left -= n_tokens
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class StepBudget:
+    """Prefill tokens per step, so that running streams feel another's prompt little.
+
+    `decode_seconds` is a moving average of steps without prefill, `token_seconds` one of what a prompt token adds
+    (short prompts count less: they pay for reading the weights). With streams running, a step may take `STRETCH` times
+    a pure decode step; without, it is bounded so that a cancelled request leaves soon. None until measured.
+    """
+
+    decode_seconds: float | None = None
+    token_seconds: float | None = None
+
+    def tokens(self, n_decoding: int, n_batch: int) -> int:
+        """Return the prompt tokens that the next step may take."""
+        if self.token_seconds is None or self.token_seconds <= 0:
+            return n_batch if n_decoding == 0 else min(n_batch, 4 * MIN_CHUNK)
+        if n_decoding == 0:
+            seconds = LONGEST_STEP_SECONDS
+        else:
+            seconds = (STRETCH - 1) * (self.decode_seconds or LONGEST_STEP_SECONDS / STRETCH)
+        return max(MIN_CHUNK, min(n_batch, int(seconds / self.token_seconds)))
+
+    def after(self, seconds: float, n_decoding: int, n_prefill: int) -> StepBudget:
+        """Return the budget that has learned from a step of that composition."""
+        if n_prefill == 0:
+            return replace(self, decode_seconds=_blend(self.decode_seconds, seconds))
+        beyond = max(seconds - (self.decode_seconds or 0.0), 0.0) if n_decoding else seconds
+        weight = min(1.0, n_prefill / TYPICAL_CHUNK)
+        return replace(self, token_seconds=_blend(self.token_seconds, beyond / n_prefill, weight))
+
+
+def _blend(average: float | None, sample: float, weight: float = 1.0) -> float:
+    return sample if average is None else average + 0.2 * weight * (sample - average)

@@ -1,0 +1,199 @@
+"""Which KV cells hold which prefix: a radix tree over token ids, shared by finished and running requests.
+
+Each node owns one llama.cpp sequence id that holds just the cells of the node's own tokens; a request uses a path of
+nodes by adding its own sequence id to their cells, so nothing is copied. A node with users or children stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Memory(Protocol):
+    """What the tree needs of the KV cache."""
+
+    def share(self, source: int, target: int, start: int, end: int) -> None:
+        """Let `target` use the cells of `source` at positions [start, end)."""
+
+    def remove(self, seq_id: int, start: int = -1, end: int = -1) -> bool:
+        """Drop `seq_id` from the cells at positions [start, end), -1 for open ends."""
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """`tokens` at positions [start, start + len(tokens)), held by `seq_id`. The root is empty and has no cells."""
+
+    tokens: list[int]
+    start: int
+    seq_id: int
+    parent: Node | None
+    children: dict[int, Node] = field(default_factory=dict)
+    users: int = 0
+    last_used: int = 0
+
+    @property
+    def end(self) -> int:
+        """The position after the node's last token."""
+        return self.start + len(self.tokens)
+
+
+class PrefixTree:
+    """The tree and its cells. `take_id` returns a free sequence id or None, `give_id` takes one back."""
+
+    def __init__(self, memory: Memory, take_id: Callable[[], int | None], give_id: Callable[[int], None]) -> None:
+        self._memory = memory
+        self._take_id = take_id
+        self._give_id = give_id
+        self._clock = 0
+        self.root = Node([], 0, -1, None)
+        self.n_cells = 0
+
+    def match(self, tokens: Sequence[int]) -> int:
+        """Return how many leading tokens are in the tree; changes nothing."""
+        _, length = self._descend(tokens)
+        return length
+
+    def attach(self, tokens: Sequence[int], seq_id: int) -> Node:
+        """Let `seq_id` use the cells of the longest known prefix and return its node, pinned until `release`."""
+        node, length = self._descend(tokens)
+        if length < node.end and (upper := self._split(node, length)) is not None:
+            node = upper
+        elif length < node.end:
+            node = node.parent or self.root
+        for step in _path(node):
+            self._memory.share(step.seq_id, seq_id, step.start, step.end)
+        self._pin(node)
+        return node
+
+    def extend(self, node: Node, tokens: Sequence[int], seq_id: int) -> Node:
+        """Put `tokens`, all computed by `seq_id`, under its pinned `node`; return the node that is pinned now.
+
+        Where the tree already knows some of them, the request's own cells are given up for the tree's. Where no
+        sequence id is free, the tree stays as it is.
+        """
+        while node.end < len(tokens):
+            child = node.children.get(tokens[node.end])
+            if child is None:
+                return self._grow(node, tokens, seq_id)
+            length = child.start + common_prefix(child.tokens, tokens[child.start :])
+            target: Node | None = child if length == child.end else self._split(child, length)
+            if target is None:
+                return node
+            self._memory.remove(seq_id, target.start, target.end)
+            self._memory.share(target.seq_id, seq_id, target.start, target.end)
+            self.release(node)
+            self._pin(target)
+            node = target
+        return node
+
+    def release(self, node: Node) -> None:
+        """Undo one pin."""
+        node.users -= 1
+
+    def evict(self, n_cells: int) -> int:
+        """Drop least recently used leaves until `n_cells` are free or none is left; return how many became free."""
+        freed = 0
+        while freed < n_cells and (leaf := self._oldest_leaf()) is not None:
+            freed += self._drop(leaf)
+        return freed
+
+    def evict_one(self) -> bool:
+        """Drop the least recently used leaf, for its sequence id. False if none can go."""
+        leaf = self._oldest_leaf()
+        if leaf is None:
+            return False
+        self._drop(leaf)
+        return True
+
+    def nodes(self) -> Iterator[Node]:
+        """Walk all nodes but the root."""
+        stack = list(self.root.children.values())
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(node.children.values())
+
+    def _descend(self, tokens: Sequence[int]) -> tuple[Node, int]:
+        node, length = self.root, 0
+        while length < len(tokens) and (child := node.children.get(tokens[length])) is not None:
+            node = child
+            length += common_prefix(child.tokens, tokens[length:])
+            if length < child.end:
+                break
+        return node, length
+
+    def _grow(self, node: Node, tokens: Sequence[int], seq_id: int) -> Node:
+        start, new = node.end, list(tokens[node.end :])
+        if node.users == 1 and not node.children and node.parent is not None:
+            self._memory.share(seq_id, node.seq_id, start, start + len(new))
+            node.tokens.extend(new)
+        else:
+            node_id = self._take_id()
+            if node_id is None:
+                return node
+            self._memory.share(seq_id, node_id, start, start + len(new))
+            child = Node(new, start, node_id, node)
+            node.children[new[0]] = child
+            self.release(node)
+            self._pin(child)
+            node = child
+        self.n_cells += len(new)
+        self._touch(node)
+        return node
+
+    def _split(self, node: Node, at: int) -> Node | None:
+        """Cut a node at position `at`; the node keeps the tail, the returned new parent has the head."""
+        if node.parent is None or (upper_id := self._take_id()) is None:
+            return None
+        head = at - node.start
+        self._memory.share(node.seq_id, upper_id, node.start, at)
+        self._memory.remove(node.seq_id, node.start, at)
+        upper = Node(node.tokens[:head], node.start, upper_id, node.parent, last_used=node.last_used)
+        node.parent.children[upper.tokens[0]] = upper
+        node.tokens, node.start, node.parent = node.tokens[head:], at, upper
+        upper.children[node.tokens[0]] = node
+        return upper
+
+    def _pin(self, node: Node) -> None:
+        node.users += 1
+        self._touch(node)
+
+    def _touch(self, node: Node) -> None:
+        self._clock += 1
+        for step in _path(node):
+            step.last_used = self._clock
+
+    def _oldest_leaf(self) -> Node | None:
+        leaves = [n for n in self.nodes() if not n.children and not n.users]
+        return min(leaves, key=lambda n: n.last_used, default=None)
+
+    def _drop(self, leaf: Node) -> int:
+        self._memory.remove(leaf.seq_id)
+        self._give_id(leaf.seq_id)
+        if leaf.parent is not None:
+            del leaf.parent.children[leaf.tokens[0]]
+        self.n_cells -= len(leaf.tokens)
+        return len(leaf.tokens)
+
+
+def _path(node: Node) -> Iterator[Node]:
+    step: Node | None = node
+    while step is not None and step.parent is not None:
+        yield step
+        step = step.parent
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """Return how many leading items are equal; both must be of one type, so that slices compare in C."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low

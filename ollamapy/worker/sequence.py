@@ -1,0 +1,55 @@
+"""One request inside the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ollamapy.wire import Generate
+from ollamapy.worker.constraint import Constraint
+from ollamapy.worker.llama import Sampler
+from ollamapy.worker.text import TextStream
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A request with its tokens and how many of them are computed.
+
+    `tokens` is the prompt followed by the answer; positions [0, n_computed) are in the KV cache under `seq_id`, and the
+    first `n_shared` of those cells belong to the prefix tree. A sequence that decodes has exactly one token left to
+    compute; one with more is in prefill. Preemption and a context shift only reset `n_computed`: the rest follows.
+    `common_with` remembers how many leading tokens of the prompt other requests (by id) have in common with it.
+    """
+
+    request: Generate
+    tokens: list[int]
+    sampler: Sampler
+    text: TextStream
+    arrived: float
+    max_tokens: int
+    n_prompt: int
+    seq_id: int = -1
+    n_computed: int = 0
+    n_shared: int = 0
+    n_cached: int = 0
+    n_generated: int = 0
+    started: float | None = None
+    first_token: float | None = None
+    constraint: Constraint | None = None
+    finish_reason: Literal["stop", "length"] | None = None
+    common_with: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> int:
+        """The request's id."""
+        return self.request.id
+
+    @property
+    def n_left(self) -> int:
+        """Tokens that are not computed yet."""
+        return len(self.tokens) - self.n_computed
+
+    @property
+    def is_decoding(self) -> bool:
+        """Whether only the token sampled last is left to compute."""
+        return self.n_generated > 0 and self.n_left == 1
