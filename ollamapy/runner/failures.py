@@ -1,0 +1,68 @@
+"""What a worker's failures are called: wire kinds and process ends as exceptions of this package."""
+
+from __future__ import annotations
+
+from ollamapy import wire
+from ollamapy.errors import (
+    CapacityError,
+    ContextLengthError,
+    InvalidInputError,
+    LoadError,
+    OllamapyError,
+    OptionError,
+    RunnerError,
+    UnsupportedError,
+    WorkerTimeoutError,
+)
+from ollamapy.runner.log import last_words
+
+
+def request_error(failed: wire.Failed) -> OllamapyError:
+    """Return the exception for a request that a worker refused or could not finish."""
+    text = failed.error
+    match failed.kind:
+        case "context_length" if len(failed.numbers) == 2:
+            return ContextLengthError(failed.numbers[0], failed.numbers[1])
+        case "context_length" | "invalid":
+            return InvalidInputError(text)
+        case "unsupported":
+            return UnsupportedError(text)
+        case "option":
+            return OptionError(_option_name(text), text)
+        case "capacity":
+            return CapacityError(text)
+        case "internal":
+            return RunnerError(text)
+
+
+def load_failed_error(name: str, reason: str) -> LoadError:
+    """Return the error for a model that llama.cpp refused."""
+    return LoadError(f"could not load {name}: {reason}")
+
+
+def load_exit_error(name: str, exit_code: int | None, log_tail: str) -> LoadError:
+    """Return the error for a worker that ended before its model was loaded; negative codes are signal numbers."""
+    words = last_words(log_tail)
+    return LoadError(
+        f"could not load {name}: its worker process {describe_exit(exit_code)}; "
+        "the file may be damaged or the memory too small" + (f". Its last words: {words}" if words else "")
+    )
+
+
+def load_stall_error(name: str, seconds: float) -> WorkerTimeoutError:
+    """Return the error for a load that stopped making progress."""
+    return WorkerTimeoutError(
+        f"loading {name} made no progress for {seconds:g} seconds; set OLLAMA_LOAD_TIMEOUT to wait longer"
+    )
+
+
+def describe_exit(exit_code: int | None) -> str:
+    """Return how a process ended, as the rest of a sentence about it."""
+    if exit_code is None:
+        return "ended"
+    return f"was killed by signal {-exit_code}" if exit_code < 0 else f"exited with code {exit_code}"
+
+
+def _option_name(text: str) -> str:
+    head = text.replace(":", " ").split(maxsplit=1)
+    return head[0].strip("'\"`") if head else ""

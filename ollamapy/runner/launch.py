@@ -1,0 +1,90 @@
+"""Where runners get their worker processes from, and the spare worker that makes a hot swap cheap."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+from collections.abc import Sequence
+
+from ollamapy import wire
+from ollamapy.errors import LoadError
+from ollamapy.runner.process import DEFAULT_GRACE, Grace, WorkerProcess, spawn_worker
+from ollamapy.runner.runner import Runner
+
+WORKER_COMMAND = (sys.executable, "-m", "ollamapy.worker")
+
+_log = logging.getLogger("ollamapy.runner")
+
+
+class WorkerPool:
+    """Makes runners and keeps at most one spare worker, which has imported everything and waits for its model.
+
+    The spare is started some seconds after a load finished, so that an idle daemon stays small and the first answer
+    is not disturbed; a spare that died is replaced by a fresh worker when one is needed.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = WORKER_COMMAND,
+        *,
+        keep_spare: bool,
+        load_timeout_seconds: float = math.inf,
+        spare_delay_seconds: float = 5.0,
+        grace: Grace = DEFAULT_GRACE,
+    ) -> None:
+        self._command = tuple(command)
+        self._keep_spare = keep_spare
+        self._load_timeout_seconds = load_timeout_seconds
+        self._spare_delay_seconds = spare_delay_seconds
+        self._grace = grace
+        self._spare: WorkerProcess | None = None
+        self._refill: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<WorkerPool, spare pid {self.spare_pid}>"
+
+    @property
+    def spare_pid(self) -> int | None:
+        """The process id of the spare worker, None where there is none."""
+        return self._spare.pid if self._spare is not None and not self._spare.has_ended else None
+
+    def runner(self, name: str, load: wire.LoadModel) -> Runner:
+        """Return a runner, not started yet; `name` is what error messages call the model."""
+        return Runner(
+            name, load, self._take, load_timeout_seconds=self._load_timeout_seconds, on_ready=self._plan_refill
+        )
+
+    async def wait_spare(self) -> int | None:
+        """Wait for the spare that is on its way, if one is; return the spare's process id."""
+        if self._refill is not None:
+            await asyncio.wait({self._refill})
+        return self.spare_pid
+
+    async def close(self) -> None:
+        """Stop the spare and keep none from now on; runners are stopped by their owners."""
+        self._keep_spare = False
+        if self._refill is not None:
+            self._refill.cancel()
+            await asyncio.wait({self._refill})
+        if self._spare is not None:
+            spare, self._spare = self._spare, None
+            await spare.end()
+
+    async def _take(self) -> WorkerProcess:
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.exit_code is None:
+            return spare
+        return await spawn_worker(self._command, self._grace)
+
+    def _plan_refill(self) -> None:
+        if self._keep_spare and self.spare_pid is None and (self._refill is None or self._refill.done()):
+            self._refill = asyncio.create_task(self._start_spare())
+
+    async def _start_spare(self) -> None:
+        await asyncio.sleep(self._spare_delay_seconds)
+        try:
+            self._spare = await spawn_worker(self._command, self._grace)
+        except LoadError as exc:
+            _log.warning("no spare worker: %s", exc.message)

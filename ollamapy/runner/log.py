@@ -1,0 +1,50 @@
+"""What a worker wrote to its standard error: logged line by line, its end kept for error messages."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+LOG_TAIL_BYTES = 64 << 10
+
+_log = logging.getLogger("ollamapy.worker")
+_FOLDERS = re.compile(r"(?<![\w./])~?/(?!/)(?:[^\s/'\"]+/)+")
+
+
+class LogTail:
+    """The last 64 KiB of a log; whole lines go to the logger `ollamapy.worker` at debug level."""
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._line = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes, wherever they were cut."""
+        self._tail += data
+        del self._tail[:-LOG_TAIL_BYTES]
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
+        *lines, rest = (self._line + data).split(b"\n")
+        for line in lines:
+            _log.debug("%s", line.decode("utf-8", "replace").rstrip())
+        self._line = rest[-LOG_TAIL_BYTES:]
+
+    @property
+    def text(self) -> str:
+        """The tail as text."""
+        return self._tail.decode("utf-8", "replace")
+
+
+def without_folders(text: str, known_paths: Sequence[str] = ()) -> str:
+    """Return the text with absolute paths cut to their last part; the known ones even where they contain spaces."""
+    for path in known_paths:
+        text = text.replace(path, Path(path).name)
+    return _FOLDERS.sub("", text)
+
+
+def last_words(log_tail: str) -> str:
+    """Return the last line that says something, at most 300 characters, or an empty string."""
+    lines = log_tail.strip().splitlines()
+    return lines[-1].strip()[:300] if lines else ""

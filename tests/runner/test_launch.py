@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from ollamapy.runner.launch import WorkerPool
+from tests.fakes.worker import fake_worker_command
+from tests.runner.conftest import LOAD, answer, is_running
+
+pytestmark = pytest.mark.anyio
+
+
+def make_pool(*, keep_spare: bool = True) -> WorkerPool:
+    return WorkerPool(fake_worker_command(), keep_spare=keep_spare, spare_delay_seconds=0)
+
+
+async def test_there_is_no_spare_before_the_first_load() -> None:
+    pool = make_pool()
+    assert repr(pool) == "<WorkerPool, spare pid None>"
+    await pool.close()
+
+
+async def test_the_next_runner_takes_the_spare() -> None:
+    pool = make_pool()
+    first, second = pool.runner("first", LOAD), pool.runner("second", LOAD)
+    await first.start()
+    spare = await pool.wait_spare()
+    assert spare != first.pid
+    await second.start()
+    assert second.pid == spare
+    assert await answer(second, "hello") == "hello "
+    assert await pool.wait_spare() not in (first.pid, second.pid)
+    last = pool.spare_pid
+    for ending in (first.stop(), second.stop(), pool.close()):
+        await ending
+    assert [pid for pid in (first.pid, second.pid, last) if is_running(pid)] == []
+
+
+async def test_a_dead_spare_is_replaced() -> None:
+    pool = make_pool()
+    first, second = pool.runner("first", LOAD), pool.runner("second", LOAD)
+    await first.start()
+    spare = await pool.wait_spare()
+    assert spare is not None
+    os.kill(spare, signal.SIGKILL)
+    while pool.spare_pid is not None:  # noqa: ASYNC110 - nobody is told of a spare's end
+        await asyncio.sleep(0)
+    await second.start()
+    assert second.pid != spare
+    for ending in (first.stop(), second.stop(), pool.close()):
+        await ending
+
+
+async def test_no_spare_is_kept_where_none_is_wanted() -> None:
+    pool = make_pool(keep_spare=False)
+    runner = pool.runner("first", LOAD)
+    await runner.start()
+    assert await pool.wait_spare() is None
+    await runner.stop()
+    await pool.close()
+
+
+async def test_a_closed_pool_keeps_no_spare() -> None:
+    pool = make_pool()
+    runner = pool.runner("first", LOAD)
+    await runner.start()
+    await pool.close()
+    assert await pool.wait_spare() is None
+    await runner.stop()
