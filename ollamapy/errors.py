@@ -10,6 +10,7 @@ OllamapyError
 │ ├ OptionError            a model option; knows its name
 │ ├ ContextLengthError     a prompt that does not fit; knows both numbers
 │ ├ UnsupportedError       the model can't do what was asked (tools, images, …)
+│ ├ TooLargeError          a request body or an upload beyond the limit
 │ └ ConfigError            an environment variable or a configuration key
 ├ ForbiddenError           refused by policy (host, origin, API key)
 ├ NotFoundError
@@ -84,8 +85,8 @@ class ContextLengthError(InvalidInputError):
 
     def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
         super().__init__(
-            f"the prompt has {prompt_tokens} tokens but the context length is {context_tokens}; "
-            f"shorten the prompt or set num_ctx to more than {prompt_tokens}"
+            f"the prompt is too long: it has {prompt_tokens} tokens but the context length is {context_tokens}; "
+            f"shorten it or set num_ctx to more than {prompt_tokens}"
         )
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
@@ -93,6 +94,10 @@ class ContextLengthError(InvalidInputError):
 
 class UnsupportedError(InvalidInputError):
     """The model lacks the capability that the request needs."""
+
+
+class TooLargeError(InvalidInputError):
+    """A request body or an upload beyond the limit; nothing of it was kept."""
 
 
 class ConfigError(InvalidInputError):
