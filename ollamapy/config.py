@@ -51,6 +51,7 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMA_NOPRUNE": "keep blobs that no model uses any more (default false)",
     "OLLAMA_NOHISTORY": "keep no history of the interactive prompt (default false)",
     "OLLAMA_DEBUG": "log more: 1 for debug, 2 for trace (default 0)",
+    "NO_COLOR": "print without colours if set to anything",
     "OLLAMA_API_KEY": "key that the client sends to the daemon",
     "OLLAMAPY_API_KEYS": "keys that the daemon accepts, separated by commas; none: no key is asked for",
     "OLLAMAPY_ALLOWED_HOSTS": "further host names that requests may be addressed to, separated by commas",
@@ -107,6 +108,7 @@ class Settings:
     kv_cache_type: KvCacheType = "f16"
     no_prune: bool = False
     no_history: bool = False
+    no_color: bool = False
     debug: int = 0
     api_key: str | None = None
     api_keys: tuple[str, ...] = ()
@@ -135,6 +137,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         kv_cache_type=env.read("OLLAMA_KV_CACHE_TYPE", _parse_kv_cache_type, "f16"),
         no_prune=env.read("OLLAMA_NOPRUNE", _parse_bool, False),
         no_history=env.read("OLLAMA_NOHISTORY", _parse_bool, False),
+        no_color=env.read("NO_COLOR", bool, False),
         debug=env.read("OLLAMA_DEBUG", _parse_debug, 0),
         api_key=env.read("OLLAMA_API_KEY", str, None),
         api_keys=env.read("OLLAMAPY_API_KEYS", _parse_list, ()),
