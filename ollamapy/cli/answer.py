@@ -1,0 +1,102 @@
+"""The text of a streamed answer as the user sees it: thinking set apart, lines wrapped, statistics at the end; pure."""
+
+from __future__ import annotations
+
+import re
+
+from ollamapy.cli.human import exact_duration
+from ollamapy.cli.render import DIM, PLAIN
+from ollamapy.cli.wrap import WordWrap
+from ollamapy.dialects.native import MetricsRecord, ToolCallRecord
+
+NANOSECONDS = 1_000_000_000
+LABEL_COLUMNS = 22
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class AnswerText:
+    """Turns the pieces of one answer into terminal text.
+
+    `columns` is the width to wrap at, None for none. `is_dimmed` sets the thinking off by colour. With `is_safe`,
+    control characters that could steer the terminal are dropped.
+    """
+
+    def __init__(
+        self, *, columns: int | None = None, is_dimmed: bool = False, hide_thinking: bool = False, is_safe: bool = False
+    ) -> None:
+        self._wrap = WordWrap(columns) if columns else None
+        self._is_dimmed = is_dimmed
+        self._hide_thinking = hide_thinking
+        self._is_safe = is_safe
+        self._is_thinking = False
+        self._last = "\n"
+
+    def feed(self, thinking: str, content: str) -> str:
+        """Return what to show for the next piece."""
+        out = ""
+        if thinking and not self._hide_thinking:
+            out = self._open_thinking() + self._shown(thinking)
+        if content:
+            out += self._close_thinking() + self._shown(content)
+        return out
+
+    def end(self) -> str:
+        """Return what is left to show when the answer is over or was stopped."""
+        return self._close_thinking() + self._rest()
+
+    def _open_thinking(self) -> str:
+        if self._is_thinking:
+            return ""
+        self._is_thinking = True
+        return (DIM if self._is_dimmed else "") + "Thinking...\n"
+
+    def _close_thinking(self) -> str:
+        if not self._is_thinking:
+            return ""
+        self._is_thinking = False
+        out = self._rest()
+        return out + ("" if self._last == "\n" else "\n") + "...done thinking.\n\n" + (PLAIN if self._is_dimmed else "")
+
+    def _shown(self, text: str) -> str:
+        text = _CONTROL.sub("", text) if self._is_safe else text
+        return self._remember(self._wrap.feed(text) if self._wrap else text)
+
+    def _rest(self) -> str:
+        return self._remember(self._wrap.end() if self._wrap else "")
+
+    def _remember(self, text: str) -> str:
+        self._last = text[-1:] or self._last
+        return text
+
+
+def tool_call_text(call: ToolCallRecord) -> str:
+    """Return a line about a function that the model called although none was offered."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in call.function.arguments.items())
+    return f"Model called a non-existent function '{call.function.name}()' with arguments: {arguments}"
+
+
+def statistics(metrics: MetricsRecord) -> list[str]:
+    """Return the lines of `--verbose`; what is zero is left out."""
+    rows = {
+        "total duration": _time(metrics.total_duration),
+        "load duration": _time(metrics.load_duration),
+        "prompt eval count": _count(metrics.prompt_eval_count),
+        "prompt eval duration": _time(metrics.prompt_eval_duration),
+        "prompt eval rate": _rate(metrics.prompt_eval_count, metrics.prompt_eval_duration),
+        "eval count": _count(metrics.eval_count),
+        "eval duration": _time(metrics.eval_duration),
+        "eval rate": _rate(metrics.eval_count, metrics.eval_duration),
+    }
+    return [f"{name}:".ljust(LABEL_COLUMNS) + value for name, value in rows.items() if value]
+
+
+def _time(nanoseconds: int) -> str:
+    return exact_duration(nanoseconds) if nanoseconds > 0 else ""
+
+
+def _count(tokens: int) -> str:
+    return f"{tokens} token(s)" if tokens > 0 else ""
+
+
+def _rate(tokens: int, nanoseconds: int) -> str:
+    return f"{tokens * NANOSECONDS / nanoseconds:.2f} tokens/s" if tokens > 0 and nanoseconds > 0 else ""

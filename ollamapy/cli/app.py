@@ -1,0 +1,84 @@
+"""The command `ollamapy`: finds the chosen command, loads its module alone, and turns errors into exit codes.
+
+Loading is lazy because a listing should take a fraction of a second: what the daemon and the other commands import is
+not paid for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from ollamapy.cli import render
+from ollamapy.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code
+from ollamapy.cli.parsing import invoke
+from ollamapy.errors import OllamapyError
+
+COMMANDS: Mapping[str, str] = {
+    "serve": "Start the daemon in the foreground",
+    "create": "Create a model from a Modelfile",
+    "show": "Show information about a model",
+    "run": "Run a model: one prompt, or a conversation",
+    "stop": "Take a model out of memory",
+    "list": "List models",
+    "ps": "List models that are in memory",
+    "cp": "Give a model a second name",
+    "rm": "Remove models",
+    "help": "Tell about a command",
+}
+ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve"}
+HELP_FLAGS = ("-h", "--help")
+VERSION_FLAGS = ("-v", "--version")
+
+
+def main() -> None:
+    """Run the command that the process was started with, and exit."""
+    render.prepare()
+    try:
+        code = run_command(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BROKEN_PIPE
+    sys.exit(code)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run a command line without its program name; returns the exit code."""
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("help", ())
+    if name in HELP_FLAGS:
+        name, rest = "help", ()
+    if name in VERSION_FLAGS:
+        name, rest = "version", ()
+    elif name == "help" and rest:
+        name, rest = rest[0], ("--help",)
+    name = ALIASES.get(name, name)
+    if name == "help":
+        _print_overview()
+        return 0
+    if name not in COMMANDS and name != "version":
+        return _refuse(name)
+    try:
+        invoke(importlib.import_module(f"ollamapy.cli.{name}"), name, rest)
+    except OllamapyError as exc:
+        render.error(exc.message)
+        return exit_code(exc)
+    return 0
+
+
+def _refuse(name: str) -> int:
+    render.error(f'unknown command "{name}" for "ollamapy"; `ollamapy help` lists the commands')
+    return USAGE
+
+
+def _print_overview() -> None:
+    render.line("Usage:\n  ollamapy COMMAND [ARGUMENTS]\n\nCommands:")
+    width = max(map(len, COMMANDS)) + render.COLUMN_GAP
+    for name, summary in COMMANDS.items():
+        render.line(f"  {name.ljust(width)}{summary}")
+    render.line("\nFlags:\n  -h, --help       Tell about ollamapy\n  -v, --version    Tell the version")
+    render.line('\n"ollamapy help COMMAND" tells more about a command.')

@@ -1,0 +1,148 @@
+"""`ollamapy create`: reads a Modelfile, sends the files that it names, and has the daemon make the model."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ollamapy.cli import render
+from ollamapy.cli.daemon import connect
+from ollamapy.client import Client
+from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.modelfile import Modelfile, parse_modelfile
+from ollamapy.options import options_from_parameters
+from ollamapy.types import CreateRequest
+
+PIECE_BYTES = 1 << 20
+DEFAULT_FILE = "Modelfile"
+STANDARD_INPUT = "-"
+FOLDER_PATTERN = "*.gguf"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("model", metavar="MODEL", help="the name of the new model")
+    parser.add_argument("-f", "--file", metavar="FILE", help="the Modelfile; - reads it from standard input")
+    parser.add_argument("-q", "--quantize", metavar="LEVEL", default="", help="quantize to this level, such as q4_K_M")
+
+
+def command(*, model: str, file: str | None, quantize: str) -> None:
+    """Create a model from a Modelfile."""
+    modelfile, folder = read_modelfile(file)
+    for warning in modelfile.warnings:
+        render.note(f"warning: {warning}")
+    base, paths = find_sources(modelfile, folder)
+    adapters = [path for name in modelfile.adapters for path in existing_files("ADAPTER", name, folder)]
+    status = render.StatusLine()
+    try:
+        with connect() as client:
+            request = CreateRequest(
+                model=model,
+                base=base,
+                files=upload_files(client, paths, status),
+                adapters=upload_files(client, adapters, status),
+                template=modelfile.template,
+                system=modelfile.system,
+                licenses=modelfile.licenses,
+                parameters=options_from_parameters(modelfile.parameters),
+                messages=modelfile.messages,
+                renderer=modelfile.renderer or "",
+                parser=modelfile.parser or "",
+                requires=modelfile.requires or "",
+                quantize=quantize,
+            )
+            for step in client.create(request):
+                status.show(step.status, percent(step.completed, step.total))
+    finally:
+        status.end()
+
+
+def read_modelfile(file: str | None) -> tuple[Modelfile, Path]:
+    """Return the Modelfile and the folder that its paths are relative to; raises InvalidFileError, ModelfileError."""
+    if file == STANDARD_INPUT:
+        return parse_modelfile(sys.stdin.buffer.read()), Path.cwd()
+    path = Path(file or DEFAULT_FILE)
+    if file is None and not path.exists():
+        return Modelfile(from_=(".",)), Path.cwd()
+    try:
+        return parse_modelfile(path.read_bytes()), path.parent
+    except OSError as exc:
+        raise InvalidFileError(f"couldn't read the Modelfile {path}: {exc.strerror}") from exc
+
+
+def find_sources(modelfile: Modelfile, folder: Path) -> tuple[str, list[Path]]:
+    """Return the model that FROM names, if it names one, and the files that FROM lines name."""
+    if modelfile.draft:
+        raise UnsupportedError("DRAFT models are not supported; remove the DRAFT line")
+    bases = [name for name in modelfile.from_ if not is_path(name, folder)]
+    paths = [path for name in modelfile.from_ if name not in bases for path in existing_files("FROM", name, folder)]
+    return (bases[-1] if bases else ""), paths
+
+
+def is_path(name: str, folder: Path) -> bool:
+    """Whether FROM names a file or folder rather than a model: it exists, or is written as only a path is."""
+    is_written_so = name.startswith((".", "/", "~")) or name.lower().endswith(".gguf")
+    return is_written_so or resolve(name, folder).exists()
+
+
+def resolve(name: str, folder: Path) -> Path:
+    """Return the path that a Modelfile means, with `~` expanded; raises InvalidInputError for an unknown user."""
+    try:
+        return folder / Path(name).expanduser()
+    except RuntimeError as exc:
+        raise InvalidInputError(f"{name}: there is no such user") from exc
+
+
+def existing_files(instruction: str, name: str, folder: Path) -> list[Path]:
+    """Return the file of that name, or the GGUF files in the folder of that name; raises InvalidFileError."""
+    path = resolve(name, folder)
+    if path.is_dir():
+        found = sorted(path.glob(FOLDER_PATTERN))
+        if not found:
+            raise InvalidFileError(f"{instruction} {name}: there is no GGUF file in this folder")
+        return found
+    if not path.is_file():
+        raise InvalidFileError(f"{instruction} {name}: there is no such file; paths are relative to the Modelfile")
+    return [path]
+
+
+def upload_files(client: Client, paths: Iterable[Path], status: render.StatusLine) -> dict[str, str]:
+    """Make sure that the daemon has these files and return their digests by name."""
+    digests: dict[str, str] = {}
+    for path in paths:
+        digest = hash_file(path, status)
+        if not client.has_blob(digest):
+            size_bytes = path.stat().st_size
+            content = pieces(path, f"copying file {digest}", status)
+            client.upload_blob(digest, content, size_bytes)
+        digests[path.name] = digest
+    return digests
+
+
+def hash_file(path: Path, status: render.StatusLine) -> str:
+    """Return the digest of a file as `sha256:<hex>`."""
+    digest = hashlib.sha256()
+    for piece in pieces(path, f"reading {path.name}", status):
+        digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def pieces(path: Path, label: str, status: render.StatusLine) -> Iterator[bytes]:
+    """Yield a file's content, telling how far it is; raises InvalidFileError if it can't be read."""
+    try:
+        total, done = path.stat().st_size, 0
+        with path.open("rb") as source:
+            while piece := source.read(PIECE_BYTES):
+                done += len(piece)
+                status.show(label, percent(done, total))
+                yield piece
+    except OSError as exc:
+        raise InvalidFileError(f"couldn't read {path.name}: {exc.strerror}") from exc
+
+
+def percent(done: int, total: int) -> str:
+    """Return how much of a whole is done; nothing where there is no whole."""
+    return f"{min(100 * done // total, 100)}%" if total else ""

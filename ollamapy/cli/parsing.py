@@ -1,0 +1,48 @@
+"""From a command's words to a call of its function: the home of argparse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, Protocol
+
+from ollamapy.errors import InvalidInputError
+
+BARE_VALUES: Mapping[str, str] = {"--think": "--think=true"}
+"""Options that may stand without a value, and what they mean then: they never take the next word."""
+
+
+class CommandModule(Protocol):
+    """What a command's module offers: its first docstring line is the command's help."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the words that the command takes."""
+
+    def command(self, **values: str | bool | list[str] | None) -> None:
+        """Run the command; the values have the names that were declared."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors of ours; options may stand anywhere and are never abbreviated."""
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(prog=f"ollamapy {name}", description=description, allow_abbrev=False)
+        self._name = name
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InvalidInputError."""
+        raise InvalidInputError(f"{message}; `ollamapy help {self._name}` tells more")
+
+
+def invoke(module: CommandModule, name: str, words: Sequence[str]) -> None:
+    """Run a command with its words; raises InvalidInputError if they can't be read and SystemExit after its help."""
+    parser = Parser(name, (module.command.__doc__ or "").strip())
+    module.add_arguments(parser)
+    values = vars(parser.parse_intermixed_args(expand_bare_options(words)))
+    module.command(**values)
+
+
+def expand_bare_options(words: Sequence[str]) -> list[str]:
+    """Return the words with the value of options that stand without one; what follows `--` stays as it is."""
+    end = words.index("--") if "--" in words else len(words)
+    return [BARE_VALUES.get(word, word) for word in words[:end]] + list(words[end:])

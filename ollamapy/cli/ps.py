@@ -1,0 +1,59 @@
+"""`ollamapy ps`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from ollamapy.cli import render
+from ollamapy.cli.daemon import connect
+from ollamapy.cli.human import moment_words, parse_moment, size_words
+from ollamapy.cli.json_output import pretty
+from ollamapy.dialects.native import LoadedListRecord, LoadedRecord
+
+HEADER = ("NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL")
+ID_DIGITS = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("prefix", nargs="?", default="", metavar="PREFIX", help="list only names that begin so")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON as /api/ps answers it")
+
+
+def command(*, prefix: str, as_json: bool) -> None:
+    """List models that are in memory."""
+    with connect() as client:
+        found = client.ps().models
+    models = [model for model in found if model.name.lower().startswith(prefix.lower())]
+    if as_json:
+        render.line(pretty(LoadedListRecord(models=models)))
+    else:
+        render.table(HEADER, [row(model, datetime.now(UTC)) for model in models])
+
+
+def row(model: LoadedRecord, now: datetime) -> list[str]:
+    """Return the texts of one model's row."""
+    expires_at = parse_moment(model.expires_at)
+    is_due = expires_at is not None and expires_at < now
+    until = "Stopping..." if is_due else moment_words(expires_at, now)
+    return [
+        model.name,
+        model.digest[:ID_DIGITS],
+        size_words(model.size),
+        processor(model.size, model.size_vram),
+        str(model.context_length),
+        until,
+    ]
+
+
+def processor(size: int, size_vram: int) -> str:
+    """Return on what the model runs; sizes are bytes, `size_vram` of `size` lie on accelerators."""
+    if size_vram == 0:
+        return "100% CPU"
+    if size_vram == size:
+        return "100% GPU"
+    if size_vram > size:
+        return "Unknown"
+    on_cpu = int((size - size_vram) / size * 100 + 0.5)
+    return f"{on_cpu}%/{100 - on_cpu}% CPU/GPU"

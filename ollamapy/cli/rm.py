@@ -1,0 +1,25 @@
+"""`ollamapy rm`."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+
+from ollamapy.cli import render
+from ollamapy.cli.daemon import connect
+from ollamapy.errors import InvalidInputError, NotFoundError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("models", metavar="MODEL", nargs="+", help="the models to remove")
+
+
+def command(*, models: list[str]) -> None:
+    """Remove models; those in memory are unloaded first."""
+    with connect() as client:
+        for model in models:
+            with suppress(NotFoundError, InvalidInputError):  # removing tells better what is wrong with the name
+                client.unload(model)
+            client.delete(model)
+            render.line(f"deleted '{model}'")

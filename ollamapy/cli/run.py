@@ -1,0 +1,128 @@
+"""`ollamapy run`: one prompt, or a conversation where a person sits at both ends."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import msgspec
+
+from ollamapy.cli import render
+from ollamapy.cli.conversation import converse
+from ollamapy.cli.daemon import connect
+from ollamapy.cli.speak import Manner, Speaker, listen, load
+from ollamapy.client import Client
+from ollamapy.config import parse_duration, read_settings
+from ollamapy.errors import InvalidInputError
+from ollamapy.types import GenerateRequest, Json, Think
+
+THINK_WORDS: dict[str, Think] = {
+    "true": True,
+    "false": False,
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "max": "max",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("model", metavar="MODEL", help="the model")
+    parser.add_argument("prompt", metavar="PROMPT", nargs="*", help="what to ask; what is piped in stands before it")
+    parser.add_argument("--keepalive", metavar="DURATION", help="how long the model stays in memory, such as 10m")
+    parser.add_argument("--verbose", action="store_true", help="print times and rates after an answer")
+    parser.add_argument("--nowordwrap", action="store_true", help="don't wrap lines between words")
+    parser.add_argument("--format", metavar="FORMAT", dest="format_", help="json, or a JSON Schema for the answer")
+    parser.add_argument(
+        "--think",
+        metavar="LEVEL",
+        help="whether to think first: true (also without a value), false, low, medium, high, max",
+    )
+    parser.add_argument("--hidethinking", action="store_true", help="don't print the thinking")
+
+
+def command(
+    *,
+    model: str,
+    prompt: list[str],
+    keepalive: str | None,
+    verbose: bool,
+    nowordwrap: bool,
+    format_: str | None,
+    think: str | None,
+    hidethinking: bool,
+) -> None:
+    """Run a model: answer one prompt, or hold a conversation."""
+    wanted = parse_think(think)
+    keep_alive_seconds = None if keepalive is None else parse_duration(keepalive)
+    answer_format = parse_format(format_)
+    words = [*piped_text(), *map(clean_text, prompt)]
+    is_conversation = not words and render.is_input_terminal() and render.is_output_terminal()
+    settings = read_settings(os.environ)
+    with connect(settings) as client:
+        shown = client.show(model)
+        manner = Manner(
+            model=model,
+            format=answer_format,
+            think=True if wanted is None and "thinking" in shown.capabilities else wanted,
+            keep_alive_seconds=keep_alive_seconds,
+            is_verbose=verbose,
+            hide_thinking=hidethinking,
+            is_wrapped=not nowordwrap and render.is_output_terminal(),
+            is_dimmed=render.is_output_terminal() and not settings.no_color,
+        )
+        if is_conversation:
+            converse(client, manner, shown.messages)
+        else:
+            answer_once(client, manner, " ".join(words))
+
+
+def answer_once(client: Client, manner: Manner, prompt: str) -> None:
+    """Print the answer to one prompt; an empty one loads the model."""
+    if not prompt:
+        load(client, manner)
+        return
+    request = GenerateRequest(
+        model=manner.model,
+        prompt=prompt,
+        format=manner.format,
+        think=manner.think,
+        keep_alive_seconds=manner.keep_alive_seconds,
+    )
+    speaker = Speaker(manner)
+    listen(client.generate(request), speaker)
+    speaker.tell_statistics()
+
+
+def piped_text() -> list[str]:
+    """Return what is piped into the command; nothing where a person types."""
+    if render.is_input_terminal():
+        return []
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    return [text] if text else []
+
+
+def clean_text(text: str) -> str:
+    """Return an argument as Unicode text; bytes that were none are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def parse_think(text: str | None) -> Think:
+    """Read the value of `--think`; raises InvalidInputError."""
+    if text is None:
+        return None
+    if text not in THINK_WORDS:
+        raise InvalidInputError(f'invalid value "{text}" for --think: use ' + ", ".join(THINK_WORDS))
+    return THINK_WORDS[text]
+
+
+def parse_format(text: str | None) -> Json:
+    """Read the value of `--format`: the word json, or a schema; raises InvalidInputError."""
+    if not text or text == "json":
+        return text or None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as exc:
+        raise InvalidInputError(f"--format must be `json` or a JSON Schema: {exc}") from exc

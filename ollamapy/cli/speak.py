@@ -1,0 +1,100 @@
+"""Prints what a model says while it says it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+
+from ollamapy.cli import render
+from ollamapy.cli.answer import AnswerText, statistics, tool_call_text
+from ollamapy.client import Client
+from ollamapy.dialects.native import ChatRecord, GenerateRecord
+from ollamapy.types import GenerateRequest, Json, Message, Think
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a model is asked and its answers are shown, for one run of the command."""
+
+    model: str
+    format: Json = None
+    think: Think = None
+    keep_alive_seconds: float | None = None
+    is_verbose: bool = False
+    hide_thinking: bool = False
+    is_wrapped: bool = False
+    is_dimmed: bool = False
+
+
+def load(client: Client, manner: Manner) -> None:
+    """Wait until the model is in memory."""
+    status = render.StatusLine(is_transient=True)
+    status.show(f"loading {manner.model}")
+    try:
+        for _ in client.generate(GenerateRequest(manner.model, keep_alive_seconds=manner.keep_alive_seconds)):
+            pass
+    finally:
+        status.end()
+
+
+def listen(records: Generator[ChatRecord | GenerateRecord, None, None], speaker: Speaker) -> None:
+    """Show a whole answer; errors and interrupts pass through once what was shown is tidy."""
+    with closing(records):
+        try:
+            for record in records:
+                speaker.hear(record)
+        finally:
+            speaker.finish()
+
+
+class Speaker:
+    """Shows the records of one answer and remembers what was said."""
+
+    def __init__(self, manner: Manner) -> None:
+        is_terminal = render.is_output_terminal()
+        self._manner = manner
+        self._text = AnswerText(
+            columns=render.terminal_columns() if manner.is_wrapped else None,
+            is_dimmed=manner.is_dimmed,
+            hide_thinking=manner.hide_thinking,
+            is_safe=is_terminal,
+        )
+        self._end = "\n\n" if is_terminal else "\n"
+        self._waiting = render.StatusLine(is_transient=True)
+        self._waiting.show("waiting for the model" if is_terminal else "")
+        self._content: list[str] = []
+        self._thinking: list[str] = []
+        self._last: ChatRecord | GenerateRecord | None = None
+
+    @property
+    def message(self) -> Message:
+        """What the model has said so far."""
+        return Message("assistant", "".join(self._content), "".join(self._thinking))
+
+    def hear(self, record: ChatRecord | GenerateRecord) -> None:
+        """Show the next piece."""
+        said = record.message if isinstance(record, ChatRecord) else record
+        content = record.message.content if isinstance(record, ChatRecord) else record.response
+        self._content.append(content)
+        self._thinking.append(said.thinking)
+        self._last = record
+        shown = self._text.feed(said.thinking, content)
+        shown += "".join(tool_call_text(call) + "\n" for call in said.tool_calls)
+        if shown:
+            self._waiting.end()
+            render.write(shown)
+
+    def finish(self) -> None:
+        """Show what was held back and end the line."""
+        self._waiting.end()
+        if rest := self._text.end():
+            render.write(rest)
+        if any(self._content) or any(self._thinking):
+            render.write(self._end)
+
+    def tell_statistics(self) -> None:
+        """Print times and rates where they are wanted."""
+        if self._manner.is_verbose and self._last is not None:
+            for text in statistics(self._last):
+                render.note(text)

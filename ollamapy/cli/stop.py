@@ -1,0 +1,22 @@
+"""`ollamapy stop`."""
+
+from __future__ import annotations
+
+import argparse
+
+from ollamapy.cli.daemon import connect
+from ollamapy.errors import ModelNotFoundError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("model", metavar="MODEL", help="the model to take out of memory")
+
+
+def command(*, model: str) -> None:
+    """Take a model out of memory."""
+    with connect() as client:
+        try:
+            client.unload(model)
+        except ModelNotFoundError as exc:
+            raise ModelNotFoundError(model, f'couldn\'t find model "{model}" to stop') from exc
