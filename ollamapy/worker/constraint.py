@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import llguidance
 import numpy as np
-from llguidance.llamacpp import lltokenizer_from_vocab
 
 from ollamapy.errors import InvalidInputError
 from ollamapy.worker.llama import Floats, Llama
+
+_SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce
 
 
 class Constraint:
@@ -39,7 +40,11 @@ class ConstraintFactory:
     def build(self, grammar: str) -> Constraint:
         """Compile an llguidance grammar in JSON form. Raises InvalidInputError."""
         if self._tokenizer is None:
-            self._tokenizer = lltokenizer_from_vocab(
-                self._llama.vocabulary, n_vocab=self._llama.n_vocab, eos_token=self._llama.end_tokens
+            self._tokenizer = llguidance.LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
+                tokens=[_SPECIAL + piece if special else piece for piece, special in self._llama.token_table()],
+                vocab_ptr=self._llama.vocabulary,
+                tokenize_fptr=self._llama.tokenize_function,
+                eos_token=self._llama.end_tokens,
+                slices=None,
             )
         return Constraint(self._tokenizer, grammar)

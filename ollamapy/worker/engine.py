@@ -42,6 +42,7 @@ class Engine:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._budget = StepBudget()
+        self.preemptions = 0
         can_share = not (llama.is_recurrent or llama.has_sliding_window)
         if not can_share:
             logger.info("prefixes are not shared: this model's memory can't be cut at a position")
@@ -181,6 +182,7 @@ class Engine:
     def _preempt(self) -> None:
         """Free the cells of the youngest sequence; it comes back first and is computed again."""
         youngest = self._running.pop()
+        self.preemptions += 1
         logger.info("preempted request %d at %d tokens: no free cells", youngest.id, youngest.n_computed)
         self.cells.close(youngest)
         if self._running:

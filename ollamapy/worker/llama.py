@@ -37,6 +37,7 @@ _CACHE_TYPES = {
 }
 _BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
 _RECURRENT_SEQUENCES = 16
+_LONGEST_PIECE = 4096
 
 
 class DecodeError(OllamapyError):
@@ -265,6 +266,27 @@ class Llama:
     def vocabulary(self) -> Handle:
         """llama.cpp's vocabulary handle, for libraries that read it themselves."""
         return self._vocab
+
+    @property
+    def tokenize_function(self) -> int:
+        """Address of llama.cpp's tokenizer, for libraries that call it themselves."""
+        return ctypes.cast(api._lib.llama_tokenize, ctypes.c_void_p).value or 0
+
+    def token_table(self) -> list[tuple[bytes, bool]]:
+        """Return each token's bytes and whether it is special; safe beside a running decode."""
+        buffer = ctypes.create_string_buffer(_LONGEST_PIECE)
+        table = []
+        for token in range(self.n_vocab):
+            size = int(api.llama_token_to_piece(self._vocab, token, buffer, _LONGEST_PIECE, 0, True))
+            piece = buffer.raw[: max(size, 0)]
+            table.append((piece, self._is_special(token, piece)))
+        return table
+
+    def _is_special(self, token: int, piece: bytes) -> bool:
+        attributes = api.llama_vocab_get_attr(self._vocab, token)
+        looks_special = piece.startswith(b"<") and piece.endswith(b">")
+        user_defined = attributes & api.LLAMA_TOKEN_ATTR_USER_DEFINED
+        return bool(attributes & api.LLAMA_TOKEN_ATTR_CONTROL or (user_defined and looks_special))
 
     @property
     def end_tokens(self) -> list[int]:

@@ -1,0 +1,80 @@
+"""Drives an engine in this process: requests in, outputs collected, a clock that only ticks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from ollamapy import wire
+from ollamapy.worker.constraint import Constraint
+from ollamapy.worker.engine import Engine
+from ollamapy.worker.llama import Llama
+
+GREEDY = wire.Sampling(temperature=0.0)
+
+
+def load_llama(path: Path, *, n_ctx: int = 2048, n_batch: int = 256, n_seq_max: int = 64, f32: bool = True) -> Llama:
+    load = wire.LoadModel(
+        path=str(path),
+        adapters=[],
+        n_ctx=n_ctx,
+        n_batch=n_batch,
+        n_seq_max=n_seq_max,
+        n_threads=1,
+        kv_cache_type="f32" if f32 else "f16",
+        flash_attention="off",
+    )
+    return Llama(load, lambda _fraction: None)
+
+
+def ticking() -> Callable[[], float]:
+    ticks = count()
+    return lambda: next(ticks) * 0.001
+
+
+class Driver:
+    """An engine with its outputs by request id."""
+
+    def __init__(self, llama: Llama) -> None:
+        self.llama = llama
+        self.frames: list[wire.Step] = []
+        self.text: dict[int, str] = defaultdict(str)
+        self.logprobs: dict[int, list[wire.Logprob]] = defaultdict(list)
+        self.finished: dict[int, wire.Finished] = {}
+        self.failed: dict[int, wire.Failed] = {}
+        self.engine = Engine(llama, self._receive, ticking())
+        self._ids = count(1)
+
+    def _receive(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Failed):
+            self.failed[message.id] = message
+        elif isinstance(message, wire.Step):
+            self.frames.append(message)
+            for output in message.outputs:
+                assert output.id not in self.finished, "nothing may follow the end"
+                self.text[output.id] += output.text
+                self.logprobs[output.id] += output.logprobs
+                if output.finished:
+                    self.finished[output.id] = output.finished
+
+    def add(self, prompt: str, *, constraint: Constraint | None = None, **settings: object) -> int:
+        request_id = next(self._ids)
+        values: dict[str, object] = {"sampling": GREEDY, "num_ctx": 512, "max_tokens": 24, **settings}
+        request = wire.Generate(request_id, [wire.Segment(prompt)], [], True, **values)  # type: ignore[arg-type]
+        tokens = self.llama.tokenize(prompt, add_special=True, parse_special=True)
+        self.engine.add(request, tokens, constraint)
+        return request_id
+
+    def run(self, most: int = 100_000) -> None:
+        steps = 0
+        while self.engine.is_busy:
+            self.engine.step()
+            steps += 1
+            assert steps < most, f"no end in sight: {self.engine!r}"
+
+    def answer(self, prompt: str, **settings: object) -> str:
+        request_id = self.add(prompt, **settings)
+        self.run()
+        return self.text[request_id]

@@ -1,0 +1,195 @@
+"""One engine on a real model: sampling, ends, context, cancellation, sharing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import llguidance
+import pytest
+
+from ollamapy import wire
+from ollamapy.errors import InvalidInputError
+from ollamapy.worker.constraint import ConstraintFactory
+from ollamapy.worker.llama import Llama
+from tests.worker.drive import GREEDY, Driver, load_llama
+
+pytestmark = pytest.mark.model
+
+START = "Once upon a time"
+
+
+@pytest.fixture(scope="module")
+def llama(shared_models: Path) -> Iterator[Llama]:
+    loaded = load_llama(shared_models / "gguf/stories260K-f32.gguf")
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture
+def driver(llama: Llama) -> Driver:
+    for seq_id in range(llama.n_seq_max):
+        llama.remove(seq_id)
+    return Driver(llama)
+
+
+def test_greedy_text_is_the_reference_text(driver: Driver, shared_models: Path) -> None:
+    expected = json.loads((shared_models / "expected.json").read_text())["stories260K-f32.gguf"]
+    ids = {driver.add(case["prompt"], max_tokens=60): case["text"] for case in expected}
+    driver.run()
+    assert {i: driver.text[i] for i in ids} == ids
+
+
+def test_requests_share_decode_steps(driver: Driver) -> None:
+    ids = {driver.add(text, max_tokens=20) for text in (START, "The dog", "Tim had")}
+    driver.run()
+    together = [frame for frame in driver.frames if {output.id for output in frame.outputs} == ids]
+    assert len(together) >= 18
+
+
+def test_a_stop_string_ends_the_text_before_it(driver: Driver) -> None:
+    request_id = driver.add(START, max_tokens=60, stop=["Lily"])
+    driver.run()
+    finished = driver.finished[request_id]
+    assert (driver.text[request_id], finished.reason, finished.stop) == (
+        ", there was a little girl named ",
+        "stop",
+        "Lily",
+    )
+
+
+def test_max_tokens_ends_with_length(driver: Driver) -> None:
+    request_id = driver.add(START, max_tokens=7)
+    driver.run()
+    assert (driver.finished[request_id].reason, driver.finished[request_id].completion_tokens) == ("length", 7)
+
+
+def test_no_tokens_wanted_gives_none(driver: Driver) -> None:
+    request_id = driver.add(START, max_tokens=0)
+    assert driver.finished[request_id].completion_tokens == 0
+    assert driver.text[request_id] == ""
+
+
+def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(driver: Driver) -> None:
+    request_id = driver.add(START * 20, num_ctx=64)
+    failed = driver.failed[request_id]
+    assert failed.kind == "context_length"
+    assert failed.numbers[0] > 64
+    assert failed.numbers[1] == 64
+
+
+def test_without_shift_the_context_ends_the_answer(driver: Driver) -> None:
+    request_id = driver.add(START, num_ctx=40, max_tokens=-1, shift=False)
+    driver.run()
+    finished = driver.finished[request_id]
+    assert finished.reason == "length"
+    assert finished.prompt_tokens + finished.completion_tokens == 40
+
+
+def test_with_shift_the_answer_outlives_the_context_up_to_ten_times(driver: Driver) -> None:
+    request_id = driver.add(START, num_ctx=16, max_tokens=-1)
+    driver.run()
+    finished = driver.finished[request_id]
+    assert finished.completion_tokens > 32
+    assert finished.reason == "stop" or finished.completion_tokens == 160
+
+
+def test_a_cancelled_request_leaves_at_once(driver: Driver) -> None:
+    running = driver.add(START, max_tokens=400)
+    waiting = driver.add(START + ", there", max_tokens=400)
+    driver.engine.step()
+    driver.engine.cancel(running)
+    driver.engine.cancel(waiting)
+    driver.engine.cancel(999)
+    assert not driver.engine.is_busy
+    assert not driver.finished
+
+
+def test_a_seed_gives_the_same_text_whatever_else_runs(driver: Driver) -> None:
+    sampling = wire.Sampling(seed=7, temperature=1.0)
+    alone = driver.answer(START, sampling=sampling)
+    ids = [driver.add(START, sampling=sampling), driver.add("The dog"), driver.add(START, sampling=sampling)]
+    other = driver.add(START, sampling=wire.Sampling(seed=8, temperature=1.0))
+    driver.run()
+    assert driver.text[ids[0]] == driver.text[ids[2]] == alone
+    assert driver.text[other] != alone
+
+
+def test_logprobs_belong_to_the_tokens(driver: Driver) -> None:
+    request_id = driver.add(START, max_tokens=10, logprobs=True, top_logprobs=3)
+    driver.run()
+    logprobs = driver.logprobs[request_id]
+    assert len(logprobs) == 10
+    assert b"".join(entry.token for entry in logprobs).decode() == driver.text[request_id]
+    for entry in logprobs:
+        assert entry.logprob <= 0
+        assert [score for _, score in entry.top] == sorted((score for _, score in entry.top), reverse=True)
+        assert entry.top[0] == (entry.token, entry.logprob), "greedy takes the likeliest"
+
+
+def test_penalties_and_biases_change_the_text(driver: Driver) -> None:
+    plain = driver.answer("The dog", max_tokens=60)
+    penalised = driver.answer("The dog", max_tokens=60, sampling=wire.Sampling(temperature=0, repeat_penalty=1.8))
+    assert plain.count("He liked to play with his ball") > 1 >= penalised.count("He liked to play with his ball")
+    (comma,) = driver.llama.tokenize(",", add_special=False, parse_special=False)[-1:]
+    assert driver.answer(START).startswith(",")
+    assert not driver.answer(START, sampling=wire.Sampling(temperature=0, logit_bias={comma: -100.0})).startswith(",")
+
+
+def test_a_second_request_computes_only_what_is_new(driver: Driver) -> None:
+    first = driver.add(START, max_tokens=30, return_tokens=True)
+    driver.run()
+    again = driver.add(START + driver.text[first] + " and", max_tokens=5)
+    driver.run()
+    assert driver.finished[first].cached_tokens == 0
+    assert driver.finished[again].cached_tokens >= driver.finished[first].prompt_tokens + 25
+
+
+def test_requests_that_arrive_together_compute_their_common_prefix_once(driver: Driver) -> None:
+    shared = (
+        START + ", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a dog. "
+    )
+    ids = [driver.add(shared + tail, max_tokens=3) for tail in ("The", "Tim", "Mom", "One")]
+    driver.run()
+    cached = sorted(driver.finished[i].cached_tokens for i in ids)
+    assert cached[0] == 0
+    assert min(cached[1:]) > 40
+
+
+def test_more_requests_than_the_cells_can_hold_all_finish(shared_models: Path) -> None:
+    llama = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=256, n_batch=64, n_seq_max=8)
+    driver = Driver(llama)
+    ids = [driver.add(f"{START} number {i}", max_tokens=40, num_ctx=200) for i in range(128)]
+    driver.run()
+    assert sorted(driver.finished) == ids
+    assert not driver.failed
+    llama.close()
+
+
+def test_a_grammar_admits_only_what_it_says(driver: Driver) -> None:
+    grammar = llguidance.LLMatcher.grammar_from_regex(r'\{"n": [0-9]{2}\}')
+    constraint = ConstraintFactory(driver.llama).build(grammar)
+    request_id = driver.add(
+        START, max_tokens=40, constraint=constraint, sampling=wire.Sampling(seed=1, temperature=1.5)
+    )
+    driver.run()
+    assert json.loads(driver.text[request_id])["n"] in range(100)
+    assert driver.finished[request_id].reason == "stop"
+
+
+def test_a_broken_grammar_is_refused(llama: Llama) -> None:
+    with pytest.raises(InvalidInputError, match="format"):
+        ConstraintFactory(llama).build("root ::= root")
+
+
+def test_a_recurrent_model_answers_without_sharing(shared_models: Path) -> None:
+    llama = load_llama(shared_models / "gguf/rwkv7-834k-f32.gguf", n_ctx=512)
+    driver = Driver(llama)
+    assert driver.engine.cells.tree is None
+    alone = driver.answer("in the", max_tokens=12)
+    ids = [driver.add("in the", max_tokens=12) for _ in range(3)]
+    driver.run()
+    assert {driver.text[i] for i in ids} == {alone}
+    assert driver.answer("in the", max_tokens=12, sampling=GREEDY) == alone
+    llama.close()

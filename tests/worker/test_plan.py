@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ollamapy.worker.plan import MIN_CHUNK, StepBudget, plan_batch
+
+
+def sequence(n_left: int, *, decoding: bool = False) -> Any:
+    return SimpleNamespace(n_left=n_left, is_decoding=decoding)
+
+
+def sizes(plan: list[Any]) -> list[int]:
+    return [part.n_tokens for part in plan]
+
+
+def test_streams_come_before_prompts_and_prompts_in_order_of_arrival() -> None:
+    first, stream, second = sequence(30), sequence(1, decoding=True), sequence(50)
+    plan = plan_batch([first, stream, second], 512, 40)
+    assert [part.sequence for part in plan] == [stream, first, second]
+    assert sizes(plan) == [1, 30, 10]
+    assert [part.is_last for part in plan] == [True, True, False]
+
+
+def test_the_batch_is_never_larger_than_llama_cpp_takes() -> None:
+    plan = plan_batch([sequence(1, decoding=True) for _ in range(5)] + [sequence(100)], 8, 100)
+    assert sum(sizes(plan)) == 8
+
+
+def test_nobody_to_run_plans_nothing() -> None:
+    assert plan_batch([], 512, 512) == []
+
+
+@pytest.mark.parametrize("n_decoding", [0, 4])
+def test_the_budget_shrinks_when_prompt_tokens_are_dear(n_decoding: int) -> None:
+    budget = StepBudget().after(0.02, 4, 0)
+    cheap = budget.after(0.1, 0, 512).tokens(n_decoding, 512)
+    dear = budget.after(10.0, 0, 512).tokens(n_decoding, 512)
+    assert MIN_CHUNK <= dear < cheap <= 512
+
+
+def test_a_step_with_streams_takes_fewer_prompt_tokens_than_one_without() -> None:
+    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
+    assert budget.tokens(4, 512) < budget.tokens(0, 512)
+
+
+def test_short_prompts_teach_little() -> None:
+    budget = StepBudget().after(1.0, 0, 512)
+    assert budget.after(0.05, 0, 2).tokens(0, 512) > 0.8 * budget.tokens(0, 512)
