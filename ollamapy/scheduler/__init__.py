@@ -1,0 +1,1 @@
+"""Which models are loaded, who may use them, and who is evicted."""

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ollamapy.scheduler.spec import find_mismatch, model_key
+from tests.scheduler.specs import make_spec
+
+
+@pytest.mark.parametrize(
+    ("loaded", "wanted", "mismatch"),
+    [
+        pytest.param({}, {}, None, id="equal"),
+        pytest.param({"num_ctx": 4096}, {"num_ctx": 2048}, None, id="smaller-context"),
+        pytest.param({"num_ctx": 2048}, {"num_ctx": 4096}, "num_ctx 2048 -> 4096", id="larger-context"),
+        pytest.param({"n_batch": 512}, {"n_batch": 1024}, "n_batch 512 -> 1024", id="other-batch"),
+        pytest.param({"n_gpu_layers": 4}, {"n_gpu_layers": -1}, None, id="automatic-gpu-layers"),
+        pytest.param({"n_gpu_layers": -1}, {"n_gpu_layers": 0}, "n_gpu_layers -1 -> 0", id="explicit-gpu-layers"),
+        pytest.param({"use_mmap": True}, {"use_mmap": False}, "use_mmap True -> False", id="mmap"),
+        pytest.param({"key": "a"}, {"key": "b"}, "another model", id="other-model"),
+    ],
+)
+def test_a_loaded_model_serves_what_it_covers(
+    loaded: dict[str, Any], wanted: dict[str, Any], mismatch: str | None
+) -> None:
+    assert find_mismatch(make_spec(**loaded), make_spec(**wanted)) == mismatch
+
+
+def test_adapters_are_part_of_the_key() -> None:
+    assert model_key("/w") == model_key("/w", [])
+    assert model_key("/w") != model_key("/w", ["/a"]) != model_key("/w", ["/b"])
