@@ -1,0 +1,136 @@
+"""Runs the scenarios in alternating rounds, and the measurements that are taken once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from bench_lib.figures import Figures, measure
+from bench_lib.load import Exchange, Plan
+from bench_lib.processes import CHECKOUT, current_rss, process_tree
+from bench_lib.scenarios import Prompt, Scenario, make_prompts, make_requests
+from bench_lib.targets import LlamaServer, NativeTarget, Running, Setup, batched_bench, first_token_seconds
+
+Target = NativeTarget | LlamaServer
+SETTLE_SECONDS = 1.0
+LIST_RUNS = 10
+COLD_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What one server did in one scenario of one round."""
+
+    scenario: str
+    target: str
+    round: int
+    figures: Figures
+
+
+def run_rounds(
+    targets: Sequence[Target], setup: Setup, scenarios: Sequence[Scenario], rounds: int
+) -> tuple[list[RoundResult], dict[str, int]]:
+    """Run all servers side by side and ask one at a time; return the results and each server's peak RSS in bytes.
+
+    The order of the servers turns round with every round, so that a drift of the machine favours none.
+    """
+    results: list[RoundResult] = []
+    with ExitStack() as stack:
+        servers = [(target, stack.enter_context(target.start(setup))) for target in targets]
+        for target, server in servers:
+            warm_up(target, server, max(scenario.clients for scenario in scenarios))
+        for number in range(rounds):
+            for scenario in scenarios:
+                for target, server in servers if number % 2 == 0 else reversed(servers):
+                    result = RoundResult(scenario.name, target.name, number, ask(target, server, scenario, number))
+                    results.append(result)
+                    log_progress(result)
+        return results, {target.name: server.peak_rss() for target, server in servers}
+
+
+def warm_up(target: Target, server: Running, clients: int) -> None:
+    """Load the model and let every buffer grow to its size for that many clients."""
+    scenario = Scenario("warm-up", clients, num_predict=8)
+    exchanges = generate_load(target, server, make_prompts(scenario, f"warm-up {target.name}"))
+    failed = [exchange.error for exchange in exchanges if exchange.error]
+    if failed:
+        raise RuntimeError(f"{target.name} failed while warming up: {failed[0]}")
+
+
+def ask(target: Target, server: Running, scenario: Scenario, number: int) -> Figures:
+    """Run a scenario against one server."""
+    before = server.cpu_seconds()
+    exchanges = generate_load(target, server, make_prompts(scenario, f"round {number}"))
+    return measure(exchanges, scenario.num_predict, server.cpu_seconds() - before)
+
+
+def generate_load(target: Target, server: Running, prompts: list[list[Prompt]]) -> list[Exchange]:
+    """Send the prompts from a process of its own."""
+    plan = Plan("127.0.0.1", server.port, make_requests(prompts, target.request))
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("load.py"))],
+        input=json.dumps(asdict(plan)), stdout=subprocess.PIPE, check=True, text=True,
+    )  # fmt: skip
+    return [Exchange(**fields) for fields in json.loads(done.stdout)]
+
+
+def run_batched_bench(
+    program: Path, setup: Setup, scenarios: Sequence[Scenario], prompt_tokens: int = 32
+) -> dict[str, float]:
+    """Return llama-batched-bench's decode rate for each scenario whose clients all do the same."""
+    plain = [scenario for scenario in scenarios if not scenario.shared_words and not scenario.long_clients]
+    return {
+        scenario.name: batched_bench(program, setup, scenario.clients, prompt_tokens, scenario.num_predict)
+        for scenario in plain
+    }
+
+
+def cold_start(target: Target, setup: Setup) -> dict[str, float]:
+    """Return the median seconds from the process start to being up and to the first token; file in the page cache."""
+    with setup.model.open("rb") as file:
+        while file.read(1 << 24):
+            pass
+    if isinstance(target, NativeTarget):
+        with target.start(setup):
+            pass
+    pairs = [first_token_seconds(target, setup) for _ in range(COLD_RUNS)]
+    return {"up_seconds": median(up for up, _ in pairs), "first_token_seconds": median(token for _, token in pairs)}
+
+
+def idle_figures(target: NativeTarget, setup: Setup) -> dict[str, float]:
+    """Return what a daemon without a loaded model uses, and how long `list` takes as a whole process."""
+    with target.daemon(setup) as server:
+        time.sleep(SETTLE_SECONDS)
+        others = process_tree(server.process.pid)[1:]
+        figures = {
+            "daemon_rss_bytes": current_rss(server.process.pid),
+            "other_processes_rss_bytes": sum(current_rss(pid) for pid in others),
+        }
+        environment = target.environment(setup, server.port)
+        times = [list_seconds(target, environment) for _ in range(LIST_RUNS)]
+        return {**figures, "list_seconds_median": median(times), "list_seconds_worst": max(times)}
+
+
+def list_seconds(target: NativeTarget, environment: dict[str, str]) -> float:
+    """Return the wall time of the `list` command, from its start to its end."""
+    command, everything = [*target.command, "list"], {**os.environ, **environment}
+    began = time.perf_counter()
+    subprocess.run(command, cwd=CHECKOUT, env=everything, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def log_progress(result: RoundResult) -> None:
+    """Tell on standard error what was measured just now."""
+    figures = result.figures
+    sys.stderr.write(
+        f"round {result.round + 1}, {result.scenario:>6}, {result.target:>13}: {figures.tokens_per_second:6.1f} tok/s, "
+        f"gap p50 {figures.gap_p50_ms:6.1f} ms, TTFT p50 {figures.ttft_p50_ms:7.0f} ms, failures {figures.failures}\n"
+    )

@@ -1,0 +1,88 @@
+"""Which requests each benchmark scenario sends; the same ones go to every server of a round."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench_lib.load import Request
+
+WORD_LIST = (
+    "able about above across after again age air all along also always among animal answer area around ask away back "
+    "base bear beauty begin behind best better between big bird black blue boat body book both box boy bring brown "
+    "build busy call came can car care carry center change city class clear close cold color come common complete "
+    "contain correct could country course cover cross cry dark day deep develop differ direct dog door down draw dry "
+    "during each early earth ease east eat end enough even ever every example eye face fact fall family far farm fast"
+)
+WORDS = WORD_LIST.split()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt and how many tokens its answer shall have."""
+
+    text: str
+    num_predict: int
+    delay_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Clients that each send `requests` prompts, one after the other.
+
+    A prompt is `shared_words` words that all prompts of the run begin with and `prompt_words` of its own. The last
+    `long_clients` clients come `long_delay_seconds` later, with `long_words` words of their own instead.
+    """
+
+    name: str
+    clients: int
+    requests: int = 1
+    prompt_words: int = 32
+    num_predict: int = 128
+    shared_words: int = 0
+    long_clients: int = 0
+    long_words: int = 0
+    long_delay_seconds: float = 0.0
+
+    @property
+    def context_tokens(self) -> int:
+        """Return a context length that holds its longest prompt (a word is two tokens at most) and answer."""
+        words = self.shared_words + max(self.prompt_words, self.long_words)
+        return -(-(2 * words + self.num_predict) // 256) * 256
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("1", clients=1, requests=2),
+        Scenario("4", clients=4),
+        Scenario("16", clients=16),
+        Scenario("64", clients=64),
+        Scenario("128", clients=128, num_predict=64),
+        Scenario("shared", clients=8, requests=2, prompt_words=16, shared_words=600, num_predict=32),
+        Scenario("mixed", clients=5, num_predict=256, long_clients=1, long_words=4000, long_delay_seconds=1.0),
+    )
+}
+
+
+def make_prompts(scenario: Scenario, seed: str) -> list[list[Prompt]]:
+    """Return each client's prompts; another seed shares no beginning with them, so nothing is cached between runs."""
+    source = random.Random(f"{scenario.name} {seed}")
+    shared = source.choices(WORDS, k=scenario.shared_words)
+
+    def make_one(client: int, request: int) -> Prompt:
+        is_long = client >= scenario.clients - scenario.long_clients
+        own = source.choices(WORDS, k=scenario.long_words if is_long else scenario.prompt_words)
+        delay = scenario.long_delay_seconds if is_long and request == 0 else 0.0
+        return Prompt(" ".join(shared + own), scenario.num_predict, delay)
+
+    return [[make_one(client, request) for request in range(scenario.requests)] for client in range(scenario.clients)]
+
+
+def make_requests(prompts: list[list[Prompt]], form: Callable[[Prompt, int], Request]) -> list[list[Request]]:
+    """Return the prompts as a server's requests; each has a seed of its own."""
+    return [
+        [form(prompt, 1000 * client + number) for number, prompt in enumerate(mine)]
+        for client, mine in enumerate(prompts)
+    ]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from bench_lib.figures import measure, percentile, round_ratios, steady_rate
+from bench_lib.load import Exchange, Plan, Request, plan_from_json, read_exchange
+from bench_lib.report import format_number, format_ratios, table
+from bench_lib.scenarios import SCENARIOS, make_prompts
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def ndjson(**event: object) -> bytes:
+    return chunk(json.dumps(event).encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [([5.0], 95, 5.0), ([3.0, 1.0, 2.0], 50, 2.0), ([0.0, 10.0], 25, 2.5), ([1.0, 2.0, 3.0, 4.0, 5.0], 100, 5.0)],
+)
+def test_percentile_interpolates(values: list[float], percent: float, expected: float) -> None:
+    assert percentile(values, percent) == expected
+
+
+def test_percentile_of_nothing_is_not_a_number() -> None:
+    assert math.isnan(percentile([], 50))
+
+
+def test_native_stream_is_read_with_the_time_of_each_piece() -> None:
+    last = ndjson(response="", done=True, eval_count=2, prompt_eval_count=7)
+    first, second = ndjson(response="a", done=False), ndjson(response="b", done=False)
+    exchange = read_exchange(0, 1.0, [(2.0, HEAD + first[:5]), (3.0, first[5:]), (4.0, second + last + b"0\r\n\r\n")])
+    assert exchange.times == [3.0, 4.0]
+    assert (exchange.completion_tokens, exchange.prompt_tokens, exchange.error) == (2, 7, "")
+
+
+def test_server_sent_events_are_read() -> None:
+    first = chunk(b'data: {"content": "a", "stop": false}\n\n')
+    last = chunk(b'data: {"content": "", "stop": true, "tokens_predicted": 1, "tokens_evaluated": 3}\n\n')
+    exchange = read_exchange(0, 0.0, [(1.0, HEAD), (2.0, first), (3.0, last)])
+    assert (exchange.times, exchange.completion_tokens, exchange.prompt_tokens) == ([2.0], 1, 3)
+
+
+def test_an_answer_that_breaks_off_is_an_error() -> None:
+    exchange = read_exchange(0, 0.0, [(1.0, HEAD + ndjson(response="a", done=False))])
+    assert exchange.error.startswith("the answer ended early")
+
+
+def test_an_error_event_is_an_error() -> None:
+    exchange = read_exchange(0, 0.0, [(1.0, HEAD + ndjson(error="no such model"))])
+    assert exchange.error == '"no such model"'
+
+
+def test_figures_count_tokens_and_leave_out_failures() -> None:
+    good = Exchange(0, sent=0.0, times=[1.0, 1.1, 1.3], ended=2.0, completion_tokens=3)
+    bad = Exchange(1, sent=0.0, error="refused")
+    figures = measure([good, bad], num_predict=4)
+    assert figures.tokens_per_second == pytest.approx(1.5)
+    assert figures.gap_p50_ms == pytest.approx(150)
+    assert figures.ttft_p50_ms == pytest.approx(1000)
+    assert (figures.failures, figures.short_answers) == (1, 1)
+
+
+def test_steady_rate_looks_at_the_time_in_which_all_decode() -> None:
+    early = Exchange(0, times=[0.0, 1.0, 2.0, 3.0], completion_tokens=4)
+    late = Exchange(1, times=[1.0, 2.0, 3.0, 4.0], completion_tokens=4)
+    assert steady_rate([early, late]) == pytest.approx(2.0)
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    slow, fast = (measure([Exchange(0, times=[t], ended=t, completion_tokens=10)], 10) for t in (2.0, 1.0))
+    assert round_ratios([slow, fast], [fast, fast], "tokens_per_second") == [0.5, 1.0]
+
+
+def test_prompts_are_equal_for_every_server_and_new_in_every_round() -> None:
+    scenario = SCENARIOS["shared"]
+    assert make_prompts(scenario, "1") == make_prompts(scenario, "1")
+    first, second = (make_prompts(scenario, seed)[0][0].text.split() for seed in ("1", "2"))
+    assert first[:8] != second[:8]
+    everyone = {tuple(prompt.text.split()[:600]) for client in make_prompts(scenario, "1") for prompt in client}
+    assert len(everyone) == 1
+
+
+def test_plan_survives_its_way_to_the_load_process() -> None:
+    text = '{"host": "h", "port": 1, "clients": [[{"path": "/p", "body": "b", "delay_seconds": 0.5}]]}'
+    assert plan_from_json(text) == Plan("h", 1, [[Request("/p", "b", 0.5)]])
+
+
+def test_tables_are_markdown() -> None:
+    assert table(["a", "b"], [["1", "2"]]) == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
+    assert format_ratios([1.0, 3.0, 2.0]) == "**2.000** (1.000, 3.000, 2.000)"
+    assert [format_number(value) for value in (0.0, 1.234, 123.456, 4321.5, math.nan)] == [
+        "0",
+        "1.23",
+        "123.5",
+        "4322",
+        "-",
+    ]
