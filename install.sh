@@ -71,7 +71,10 @@ clean_up() { # leave no half of an installation
     [ -z "$child" ] || stop_tree "$child"
     [ -z "$unfinished" ] || rm -rf "$unfinished"
     [ -z "$scratch" ] || rm -rf "$scratch"
-    [ -e "$lib/stamp" ] || [ "$made" = "" ] || { rm -f "$lib/manifest"; remove_folders "$made"; }
+    [ -e "$lib/stamp" ] || [ -z "$made" ] || {
+        rm -rf "$lib/wheels" "$lib/manifest"
+        remove_folders "$made"
+    }
 }
 
 run_logged() { # LABEL COMMAND...: run it with its output in the log, and show that time passes
@@ -106,18 +109,17 @@ run_logged() { # LABEL COMMAND...: run it with its output in the log, and show t
 log_has() { grep -qiE "$1" "$log"; }
 
 fail_with_log() { # WHAT: show the log's end, and the likeliest cause with its remedy
-    kept_log=$(mktemp "${TMPDIR:-/tmp}/ollamapy-install-log.XXXXXX")
-    cp "$log" "$kept_log"
+    kept_log=$(mktemp "${TMPDIR:-/tmp}/ollamapy-install-log.XXXXXX") && cp "$log" "$kept_log" || kept_log=$log
     printf '\n--- last lines of %s\n' "$kept_log" >&2
     tail -n 25 "$kept_log" >&2
     printf -- '---\n' >&2
     if log_has 'no space left|disk quota exceeded'; then
         die "$1: the disk is full." "df -h $(quote "$prefix")   # free some space, then run ./install.sh again"
-    elif log_has 'dns error|error sending request|failed to fetch|connection (refused|reset|timed out)|operation timed out|network is unreachable|name resolution|tcp connect error|newconnectionerror|network connectivity is disabled|unexpected http status'; then
+    elif log_has 'ninja: build stopped|cmake error|internal compiler error'; then
+        die "$1: the compiler failed." "$(compiler_fix)   # and close other programs if memory is short"
+    elif log_has 'connectionerror|proxyerror|retrying \(|from versions: none|max retries exceeded|timed out|name resolution|network is unreachable'; then
         die "$1: the package index could not be reached." \
             "connect to the network (behind a proxy: export HTTPS_PROXY=http://host:port), then run ./install.sh again"
-    elif log_has 'no cmake_c(xx)?_compiler could be found|could not find (compiler|ninja|make)|internal compiler error|killed signal'; then
-        die "$1: the compiler failed." "$(compiler_fix)   # and close other programs if memory is short"
     fi
     die "$1." "read the lines above; the whole log is $kept_log"
 }
@@ -128,27 +130,19 @@ quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 is_working() { "$@" >/dev/null 2>&1; }
 
-find_uv() {
-    uv=""
-    if is_working uv --version; then uv=uv; fi
-}
-
-run_uv() {
-    if [ -n "$uv" ]; then "$uv" "$@"; else "$env_dir/bin/python" -m uv "$@"; fi
-}
-
 find_python() { # sets python: the first that is new enough and can make a private environment
     python=""
     too_old=""
     no_venv=""
-    # What root installs is for every user, so the system's own Python comes first.
-    if [ "$(id -u)" -eq 0 ]; then search=/usr/bin:/usr/local/bin:$PATH; else search=$PATH; fi
+    search=$PATH
+    # /usr/local is for every user: there the system's own Python comes before one from somebody's home.
+    [ "$prefix" != /usr/local ] || search=/usr/bin:/usr/local/bin:$PATH
     for candidate in python3.13 python3.12 python3.11 python3 python; do
         found=$(PATH=$search command -v "$candidate" 2>/dev/null) || continue
         if ! is_working "$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
             # A shim of a version manager is no Python at all: only one that answers is worth a word.
             answer=$("$found" --version 2>/dev/null) && too_old="$found ($answer)"
-        elif [ -z "$uv" ] && ! is_working "$found" -c 'import ensurepip, venv'; then
+        elif ! is_working "$found" -c 'import ensurepip, venv' && ! is_working uv --version; then
             no_venv=$found
         else
             python=$found
@@ -174,7 +168,7 @@ compiler_fix() {
 
 find_compiler() { # sets compiler: a C++ compiler that really compiles, or nothing
     compiler=""
-    printf '#include <vector>\nint main() { return std::vector<int>().size(); }\n' >"$scratch/probe.cpp"
+    printf '#include <cstddef>\nint main() { std::size_t zero = 0; return zero; }\n' >"$scratch/probe.cpp"
     for candidate in "${CXX:-c++}" g++ clang++; do
         if is_working "$candidate" -o "$scratch/probe" "$scratch/probe.cpp"; then
             compiler=$candidate
@@ -288,78 +282,85 @@ record() { # KIND PATH: note in the manifest what --uninstall has to undo
 }
 
 make_environment() {
-    if [ -n "$uv" ]; then
-        run_logged "making a private environment" "$uv" venv --no-project --python "$python" "$env_dir" ||
-            fail_with_log "the private environment could not be made"
-    else
-        run_logged "making a private environment" "$python" -m venv "$env_dir" ||
-            fail_with_log "the private environment could not be made"
-        run_logged "installing the installer uv" "$env_dir/bin/python" -m pip install --only-binary uv uv ||
-            fail_with_log "the installer uv could not be installed"
-    fi
+    set -- "$python" -m venv
+    is_working "$python" -c 'import ensurepip, venv' || set -- uv venv --no-project --seed --python "$python"
+    run_logged "making a private environment" "$@" "$env_dir" || fail_with_log "the private environment could not be made"
 }
 
-pip_install() { run_uv pip install --python "$env_dir/bin/python" "$@"; }
+pip() { "$env_dir/bin/python" -m pip --disable-pip-version-check "$@"; }
 
-install_prebuilt() {
+# Each of these three puts a wheel of llama.cpp into $wheels, where the next installation finds it again.
+
+llama_kept() { [ -n "$(ls "$wheels" 2>/dev/null)" ]; }
+
+llama_prebuilt() {
     run_logged "looking for a prebuilt llama.cpp ($index_name)" \
-        pip_install --only-binary llama-cpp-python --extra-index-url "$index" "$llama" && check_llama
+        pip download --no-deps --only-binary :all: --index-url "$index" --dest "$wheels" "$llama"
+}
+
+llama_compiled() {
+    [ -n "$compiler" ] || return 1
+    [ -z "$tool" ] || command -v "$tool" >/dev/null 2>&1 || return 1
+    run_logged "compiling llama.cpp for $backend (some minutes)" compile_llama
 }
 
 compile_llama() {
-    # uv keeps compiled wheels by build settings, not by environment, hence the flags as settings.
-    set -- "$llama"
-    [ -z "$flag" ] || set -- --no-binary llama-cpp-python -C "cmake.args=$flag" "$@"
-    [ -z "${CMAKE_ARGS:-}" ] || set -- --no-cache "$@"
-    run_logged "compiling llama.cpp for $backend (minutes; a moment if compiled before)" pip_install "$@"
+    # pip keeps what it compiled without regard to flags: with flags its store is left out.
+    CMAKE_ARGS="${CMAKE_ARGS:-} $flag"
+    set -- --no-deps --wheel-dir "$wheels" "$llama"
+    [ "$CMAKE_ARGS" = " " ] || set -- --no-cache-dir --no-binary llama-cpp-python "$@"
+    export CMAKE_ARGS
+    pip wheel "$@"
+}
+
+install_packages() {
+    run_logged "installing ollamapy and its libraries" \
+        pip install --only-binary llama-cpp-python --find-links "$wheels" "$checkout" ||
+        fail_with_log "ollamapy could not be installed"
 }
 
 check_llama() { # true where the library loads and knows the backend
     [ "$backend" = cpu ] && llama_test='import llama_cpp' ||
         llama_test='import llama_cpp, sys; sys.exit(not llama_cpp.llama_supports_gpu_offload())'
     "$env_dir/bin/python" -c "$llama_test" >>"$log" 2>&1 && return
-    say "  llama.cpp does not load with $backend here (details are in the log)"
+    say "  this llama.cpp does not work with $backend here"
     return 1
 }
 
-install_llama_gpu() {
-    if install_prebuilt; then return 0; fi
-    say "  no prebuilt llama.cpp for $backend fits or can be reached"
-    if [ -n "$compiler" ] && { [ -z "$tool" ] || command -v "$tool" >/dev/null 2>&1; }; then
-        if compile_llama && check_llama; then return 0; fi
-        [ "$requested" = auto ] || fail_with_log "llama.cpp could not be compiled for $backend"
-    elif [ "$requested" != auto ]; then
-        die "compiling llama.cpp for $backend takes ${tool:-a C++ compiler}, which is not on the PATH." \
-            "install the $backend toolkit, or run ./install.sh --backend cpu"
-    fi
-    say "  using the CPU instead of $backend; ./install.sh --backend $backend tells more"
-    backend=cpu
-}
-
-install_llama_cpu() {
+provide_llama() { # try each way of getting llama.cpp for the backend until one works
     wheel_index
     backend_tools
-    if [ -n "$compiler" ]; then
-        compile_llama || fail_with_log "llama.cpp could not be compiled"
-        check_llama || fail_with_log "llama.cpp does not load"
-        return
+    wheels=$lib/wheels/$backend
+    ways="kept prebuilt compiled"
+    if [ "$backend" = cpu ] && [ -n "$compiler" ]; then ways="kept compiled"; fi
+    for way in $ways; do
+        if "llama_$way" && install_packages && check_llama; then return 0; fi
+        rm -rf "$wheels"
+    done
+    return 1
+}
+
+explain_no_llama() {
+    if [ "$backend" = cpu ] && [ -z "$compiler" ]; then
+        die "no C++ compiler was found, and no prebuilt llama.cpp fits or can be reached." "$(compiler_fix)"
+    elif [ -n "$tool" ] && ! command -v "$tool" >/dev/null 2>&1; then
+        die "no prebuilt llama.cpp for $backend works here, and to compile it takes $tool, which is not on the PATH." \
+            "install the $backend toolkit, or run ./install.sh --backend cpu"
     fi
-    if install_prebuilt; then return; fi
-    die "no C++ compiler was found, and no prebuilt llama.cpp fits or can be reached." "$(compiler_fix)"
+    fail_with_log "llama.cpp could not be compiled for $backend"
 }
 
 install_environment() {
     unfinished=$env_dir
     rm -rf "$env_dir"
     make_environment
-    if [ "$backend" != cpu ]; then install_llama_gpu; fi
-    if [ "$backend" = cpu ]; then install_llama_cpu; fi
-    run_logged "installing ollamapy $version" pip_install --reinstall-package ollamapy --compile-bytecode "$checkout" ||
-        fail_with_log "ollamapy could not be installed"
-    is_working "$env_dir/bin/ollamapy" --version || {
-        "$env_dir/bin/ollamapy" --version >>"$log" 2>&1 || :
-        fail_with_log "the installed ollamapy does not start"
-    }
+    if ! provide_llama; then
+        [ "$requested" = auto ] && [ "$backend" != cpu ] || explain_no_llama
+        say "  using the CPU instead of $backend; ./install.sh --backend $backend tells more"
+        backend=cpu
+        provide_llama || explain_no_llama
+    fi
+    "$env_dir/bin/ollamapy" --version >>"$log" 2>&1 || fail_with_log "the installed ollamapy does not start"
 }
 
 activate_environment() { # switch the launcher to the new environment, then drop the old ones
@@ -432,7 +433,6 @@ remove_from_path() { # PROFILE: drop the marked lines, leave the rest as it is
 # -- the three jobs ---------------------------------------------------------------------------------------------------
 
 install() {
-    find_uv
     find_python
     find_compiler
     if [ "$requested" = auto ]; then detect_backend; else backend=$requested reason="--backend $requested"; fi
@@ -478,7 +478,7 @@ uninstall() {
         case $(readlink "$link" 2>/dev/null) in "$lib"/env-*) rm -f "$link" ;; esac
     done
     folders=$(sed -n 's/^made	//p' "$lib/manifest")
-    rm -rf "$lib"/env-*
+    rm -rf "$lib"/env-* "$lib/wheels"
     rm -f "$lib/stamp" "$lib/install.log" "$lib/manifest"
     rmdir "$lib" 2>/dev/null || :
     remove_folders "$folders"
@@ -493,9 +493,17 @@ models_folder() { # where the installed ollamapy keeps its models
     done | head -n 1
 }
 
-stop_daemons() { # daemons that run from the environment which goes away
-    for daemon in $(ps -A -o pid= -o args= | grep -F -- "$lib/env-" | grep -vF grep | awk '{ print $1 }'); do
-        if kill "$daemon" 2>/dev/null; then say "Stopped process $daemon, which ran from $prefix."; fi
+stop_daemons() { # daemons and workers that run from the environment which goes away
+    daemons=$(ps -A -o pid= -o args= | awk -v place="$lib/env-" 'index($0, place) && !/awk/ { print $1 }')
+    for daemon in $daemons; do
+        if kill "$daemon" 2>/dev/null; then say "Stopping process $daemon, which runs from $prefix."; fi
+    done
+    waited=0
+    for daemon in $daemons; do
+        while kill -0 "$daemon" 2>/dev/null && [ "$waited" -lt 15 ]; do
+            sleep 1
+            waited=$((waited + 1))
+        done
     done
 }
 
