@@ -23,7 +23,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of all records: what equals its default is left out."""
 
 
-class VersionRecord(Record, kw_only=True):
+class VersionRecord(Record, frozen=True, kw_only=True):
     """GET /api/version. `version` is the level of Ollama's API, the other two are ours."""
 
     version: str
@@ -31,13 +31,13 @@ class VersionRecord(Record, kw_only=True):
     ollamapy_version: str = ""
 
 
-class ErrorRecord(Record, kw_only=True):
+class ErrorRecord(Record, frozen=True, kw_only=True):
     """A failed request, or the last line of a stream that failed."""
 
     error: str
 
 
-class DetailsRecord(Record, kw_only=True):
+class DetailsRecord(Record, frozen=True, kw_only=True):
     """What a model is made of; `context_length` and `embedding_length` appear in listings."""
 
     parent_model: str
@@ -50,7 +50,7 @@ class DetailsRecord(Record, kw_only=True):
     embedding_length: int = 0
 
 
-class ModelRecord(Record, kw_only=True):
+class ModelRecord(Record, frozen=True, kw_only=True):
     """One model of /api/tags; `digest` is bare hex, `size` bytes."""
 
     name: str
@@ -62,13 +62,13 @@ class ModelRecord(Record, kw_only=True):
     capabilities: list[str] = []
 
 
-class ListRecord(Record, kw_only=True):
+class ListRecord(Record, frozen=True, kw_only=True):
     """GET /api/tags."""
 
     models: list[ModelRecord]
 
 
-class LoadedRecord(Record, kw_only=True):
+class LoadedRecord(Record, frozen=True, kw_only=True):
     """One model of /api/ps. Sizes are bytes; `kv_cells` are shared by all requests, `context_length` bounds one."""
 
     name: str
@@ -84,13 +84,13 @@ class LoadedRecord(Record, kw_only=True):
     state: str = ""
 
 
-class LoadedListRecord(Record, kw_only=True):
+class LoadedListRecord(Record, frozen=True, kw_only=True):
     """GET /api/ps."""
 
     models: list[LoadedRecord]
 
 
-class FunctionRecord(Record, kw_only=True):
+class FunctionRecord(Record, frozen=True, kw_only=True):
     """The call inside a tool call."""
 
     name: str
@@ -98,14 +98,14 @@ class FunctionRecord(Record, kw_only=True):
     index: int = 0
 
 
-class ToolCallRecord(Record, kw_only=True):
+class ToolCallRecord(Record, frozen=True, kw_only=True):
     """A tool call of an assistant's message."""
 
     function: FunctionRecord
     id: str = ""
 
 
-class MessageRecord(Record, kw_only=True):
+class MessageRecord(Record, frozen=True, kw_only=True):
     """One turn of a chat; images are base64 text."""
 
     role: str
@@ -117,7 +117,7 @@ class MessageRecord(Record, kw_only=True):
     tool_call_id: str = ""
 
 
-class TensorRecord(Record, kw_only=True):
+class TensorRecord(Record, frozen=True, kw_only=True):
     """One tensor of /api/show."""
 
     name: str
@@ -125,7 +125,7 @@ class TensorRecord(Record, kw_only=True):
     shape: list[int]
 
 
-class ShowRecord(Record, kw_only=True):
+class ShowRecord(Record, frozen=True, kw_only=True):
     """POST /api/show."""
 
     details: DetailsRecord
@@ -143,7 +143,7 @@ class ShowRecord(Record, kw_only=True):
     requires: str = ""
 
 
-class ProgressRecord(Record, kw_only=True):
+class ProgressRecord(Record, frozen=True, kw_only=True):
     """One line of a create, pull or push; counts are bytes."""
 
     status: str = ""
@@ -153,7 +153,7 @@ class ProgressRecord(Record, kw_only=True):
     error: str = ""
 
 
-class LogprobRecord(Record, kw_only=True):
+class LogprobRecord(Record, frozen=True, kw_only=True):
     """One token with its log probability; `bytes` are the token's own, in UTF-8."""
 
     token: str
@@ -162,7 +162,7 @@ class LogprobRecord(Record, kw_only=True):
     top_logprobs: list[LogprobRecord] = []
 
 
-class MetricsRecord(Record, kw_only=True):
+class MetricsRecord(Record, frozen=True, kw_only=True):
     """The last object of an answer; counts are tokens, durations nanoseconds, the last two fields are ours."""
 
     done_reason: str = ""
@@ -176,14 +176,14 @@ class MetricsRecord(Record, kw_only=True):
     dropped_messages: int = 0
 
 
-class DebugRecord(Record, kw_only=True):
+class DebugRecord(Record, frozen=True, kw_only=True):
     """The prompt that would have been sent to the model."""
 
     rendered_template: str
     image_count: int = 0
 
 
-class ChatRecord(MetricsRecord, kw_only=True):
+class ChatRecord(MetricsRecord, frozen=True, kw_only=True):
     """One object of /api/chat."""
 
     model: str
@@ -194,7 +194,7 @@ class ChatRecord(MetricsRecord, kw_only=True):
     debug_info: DebugRecord | None = msgspec.field(name="_debug_info", default=None)
 
 
-class GenerateRecord(MetricsRecord, kw_only=True):
+class GenerateRecord(MetricsRecord, frozen=True, kw_only=True):
     """One object of /api/generate."""
 
     model: str
@@ -208,14 +208,14 @@ class GenerateRecord(MetricsRecord, kw_only=True):
     debug_info: DebugRecord | None = msgspec.field(name="_debug_info", default=None)
 
 
-class TokensRecord(Record, kw_only=True):
+class TokensRecord(Record, frozen=True, kw_only=True):
     """POST /api/tokenize."""
 
     model: str
     tokens: list[int]
 
 
-class TextRecord(Record, kw_only=True):
+class TextRecord(Record, frozen=True, kw_only=True):
     """POST /api/detokenize."""
 
     model: str
@@ -242,7 +242,7 @@ def utc_now() -> str:
 
 
 def local_time(epoch_seconds: float) -> str:
-    """Return a moment as `modified_at` and `expires_at` have it: local time with its offset; infinity is 292 years on."""
+    """Return a moment as `modified_at` and `expires_at` have it, in local time; infinity is 292 years ahead."""
     if math.isinf(epoch_seconds):
         return (datetime.now(UTC) + timedelta(seconds=FOREVER_SECONDS)).astimezone().isoformat()
     return datetime.fromtimestamp(epoch_seconds, UTC).astimezone().isoformat(timespec="microseconds")

@@ -1,0 +1,172 @@
+"""Ollama's own requests to ollamapy's records.
+
+Source: Ollama's `api/types.go` (release 0.33).
+"""
+
+from __future__ import annotations
+
+from ollamapy.dialects.fields import (
+    Fields,
+    decode_base64,
+    read_format,
+    read_keep_alive,
+    read_think,
+    read_top_logprobs,
+)
+from ollamapy.errors import InvalidInputError
+from ollamapy.options import parse_options
+from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Json, Message, Options, ToolCall
+
+MAX_CONTEXT_TOKENS = 1 << 22  # of a `context` that a client sends back
+
+
+def model_name(fields: Fields) -> str:
+    """Return the model that a request names, in `model` or in the older `name`."""
+    return fields.text("model") or fields.text("name")
+
+
+def chat_request(fields: Fields) -> ChatRequest:
+    """Read the body of /api/chat."""
+    model = fields.text("model")
+    if not model.strip():
+        raise InvalidInputError("model is required")
+    return ChatRequest(
+        model=model,
+        messages=read_messages(fields),
+        tools=read_tools(fields),
+        format=read_format(fields),
+        options=_options(fields),
+        stream=fields.flag("stream", default=True),
+        keep_alive_seconds=read_keep_alive(fields),
+        think=read_think(fields),
+        truncate=fields.flag("truncate", default=True),
+        shift=fields.flag("shift", default=True),
+        logprobs=fields.flag("logprobs"),
+        top_logprobs=read_top_logprobs(fields),
+        render_only=fields.flag("_debug_render_only"),
+    )
+
+
+def generate_request(fields: Fields) -> GenerateRequest:
+    """Read the body of /api/generate."""
+    return GenerateRequest(
+        model=fields.text("model"),
+        prompt=fields.text("prompt"),
+        suffix=fields.text("suffix"),
+        system=fields.text("system") or None,
+        template=fields.text("template") or None,
+        context=read_tokens(fields, "context"),
+        raw=fields.flag("raw"),
+        images=_images(fields),
+        format=read_format(fields),
+        options=_options(fields),
+        stream=fields.flag("stream", default=True),
+        keep_alive_seconds=read_keep_alive(fields),
+        think=read_think(fields),
+        truncate=fields.flag("truncate", default=True),
+        shift=fields.flag("shift", default=True),
+        logprobs=fields.flag("logprobs"),
+        top_logprobs=read_top_logprobs(fields),
+        render_only=fields.flag("_debug_render_only"),
+    )
+
+
+def create_request(fields: Fields) -> CreateRequest:
+    """Read the body of /api/create."""
+    parameters = fields.mapping("parameters")
+    return CreateRequest(
+        model=model_name(fields),
+        base=fields.text("from"),
+        files=_digests(fields, "files"),
+        adapters=_digests(fields, "adapters"),
+        template=fields.optional_text("template"),
+        system=fields.optional_text("system"),
+        licenses=_licenses(fields),
+        parameters=None if parameters is None else parse_options(parameters),
+        messages=read_messages(fields),
+        renderer=fields.text("renderer"),
+        parser=fields.text("parser"),
+        requires=fields.text("requires"),
+        quantize=fields.text("quantize") or fields.text("quantization"),
+        stream=fields.flag("stream", default=True),
+    )
+
+
+def read_messages(fields: Fields) -> tuple[Message, ...]:
+    """Read a chat's turns."""
+    return tuple(_message(message) for message in fields.objects("messages"))
+
+
+def read_tools(fields: Fields) -> tuple[dict[str, Json], ...]:
+    """Read the tools, which stay as they are: a template may use any part of their JSON schemas."""
+    for tool in fields.objects("tools"):
+        function = tool.nested("function")
+        if function is None or not function.text("name"):
+            raise InvalidInputError(f'field "{tool.name_of("function")}" must be an object with a name')
+    return tuple(fields.array("tools"))
+
+
+def read_tokens(fields: Fields, name: str) -> tuple[int, ...]:
+    """Read an array of token ids."""
+    tokens = fields.array(name)
+    if len(tokens) > MAX_CONTEXT_TOKENS:
+        raise InvalidInputError(f'field "{name}" must have at most {MAX_CONTEXT_TOKENS} tokens')
+    for token in tokens:
+        if type(token) is not int or not 0 <= token < 1 << 31:
+            raise InvalidInputError(f'field "{name}" must be an array of token ids')
+    return tuple(tokens)
+
+
+def _message(fields: Fields) -> Message:
+    if isinstance(fields.raw("content"), list):
+        raise InvalidInputError(
+            f'field "{fields.name_of("content")}" must be a string, not an array; lists of parts are understood by '
+            "/v1/chat/completions, and images go into the message's images field"
+        )
+    return Message(
+        role=fields.text("role").lower(),
+        content=fields.text("content"),
+        thinking=fields.text("thinking"),
+        images=_images(fields),
+        tool_calls=tuple(_tool_call(call, index) for index, call in enumerate(fields.objects("tool_calls"))),
+        tool_name=fields.text("tool_name"),
+        tool_call_id=fields.text("tool_call_id"),
+    )
+
+
+def _tool_call(fields: Fields, index: int) -> ToolCall:
+    function = fields.nested("function")
+    if function is None:
+        raise InvalidInputError(f'field "{fields.name_of("function")}" must be an object')
+    given = function.integer("index", 0, 1 << 31)
+    return ToolCall(
+        name=function.text("name"),
+        arguments=function.mapping("arguments") or {},
+        id=fields.text("id"),
+        index=index if given is None else given,
+    )
+
+
+def _images(fields: Fields) -> tuple[bytes, ...]:
+    return tuple(
+        decode_base64(text, fields.name_of(f"images[{index}]")) for index, text in enumerate(fields.texts("images"))
+    )
+
+
+def _options(fields: Fields) -> Options:
+    return parse_options(fields.mapping("options") or {})
+
+
+def _digests(fields: Fields, name: str) -> dict[str, str] | None:
+    files = fields.mapping(name)
+    for path, digest in (files or {}).items():
+        if not isinstance(digest, str):
+            raise InvalidInputError(f'field "{name}[{path}]" must be a digest')
+    return files
+
+
+def _licenses(fields: Fields) -> tuple[str, ...]:
+    value = fields.raw("license")
+    if isinstance(value, str):
+        return (value,) if value else ()
+    return tuple(fields.texts("license"))

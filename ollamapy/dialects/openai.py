@@ -1,0 +1,264 @@
+"""The answers of OpenAI's API: whole completions, server-sent events, model lists and errors.
+
+Source: OpenAI's API reference, and Ollama's `openai/openai.go` (release 0.33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ollamapy.dialects.native import ModelRecord
+from ollamapy.types import Chunk, Final, Json, TokenLogprob, ToolCall
+
+FINGERPRINT = "fp_ollama"
+DONE_EVENT = b"data: [DONE]\n\n"
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Function(msgspec.Struct, frozen=True):
+    """The call inside a tool call; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One tool call, complete."""
+
+    id: str
+    index: int
+    function: Function
+    type: str = "function"
+
+
+class TopLogprob(msgspec.Struct, frozen=True):
+    """An alternative to a token."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class Logprob(msgspec.Struct, frozen=True):
+    """One token with its log probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprob]
+
+
+class Logprobs(msgspec.Struct, frozen=True):
+    """The tokens of a choice."""
+
+    content: list[Logprob]
+
+
+class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an event adds to the message."""
+
+    role: str | None = None
+    content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[Call] | None = None
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A whole answer."""
+
+    role: str
+    content: str
+    reasoning: str = ""
+    tool_calls: list[Call] = []
+
+
+class _FinishedChoice(msgspec.Struct, frozen=True, omit_defaults=True):
+    index: int
+    message: Message
+    finish_reason: str | None
+    logprobs: Logprobs | None = None
+
+
+class _DeltaChoice(msgspec.Struct, frozen=True, omit_defaults=True):
+    index: int
+    delta: Delta
+    finish_reason: str | None
+    logprobs: Logprobs | None = None
+
+
+class _PromptDetails(msgspec.Struct, frozen=True):
+    cached_tokens: int
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts of a request."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _PromptDetails
+
+
+class ChatCompletion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A whole answer with its choice."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[_FinishedChoice]
+    usage: Usage
+    dropped_messages: int = 0
+
+
+class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    object: str
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[_DeltaChoice]
+    usage: Usage | None = None
+    dropped_messages: int = 0
+
+
+class Model(msgspec.Struct, frozen=True):
+    """One model of /v1/models; `created` is epoch seconds."""
+
+    id: str
+    created: int
+    object: str = "model"
+    owned_by: str = "library"
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """GET /v1/models."""
+
+    data: list[Model]
+    object: str = "list"
+
+
+@dataclass(slots=True)
+class EventWriter:
+    """Turns the pieces of one answer into server-sent events, in order; `created` is epoch seconds."""
+
+    id: str
+    model: str
+    created: int
+    include_usage: bool = False
+    _role: str | None = field(default="assistant", init=False)
+    _has_calls: bool = field(default=False, init=False)
+
+    def events(self, chunk: Chunk) -> Iterator[bytes]:
+        """Yield the events of one piece; the last piece ends the stream."""
+        logprobs = _logprobs(chunk.logprobs)
+        if chunk.thinking:
+            yield self._event(Delta(self._take_role(), "", chunk.thinking), None, logprobs)
+            logprobs = None
+        if chunk.content or chunk.tool_calls or logprobs or (chunk.rendered is not None):
+            self._has_calls = self._has_calls or bool(chunk.tool_calls)
+            calls = [_call(call) for call in chunk.tool_calls] or None
+            text = chunk.content if chunk.rendered is None else chunk.rendered
+            yield self._event(Delta(self._take_role(), text, None, calls), None, logprobs)
+        if chunk.final is not None:
+            yield from self._end(chunk.final)
+        elif chunk.rendered is not None:
+            yield DONE_EVENT
+
+    def _end(self, final: Final) -> Iterator[bytes]:
+        reason = finish_reason(final, has_calls=self._has_calls)
+        yield self._event(Delta(self._take_role()), reason, None, final.dropped_messages)
+        if self.include_usage:
+            yield _sse(
+                _Event(self.id, "chat.completion.chunk", self.created, self.model, FINGERPRINT, [], usage(final))
+            )
+        yield DONE_EVENT
+
+    def _event(self, delta: Delta, reason: str | None, logprobs: Logprobs | None, dropped: int = 0) -> bytes:
+        choice = _DeltaChoice(0, delta, reason, logprobs)
+        kind = "chat.completion.chunk"
+        return _sse(_Event(self.id, kind, self.created, self.model, FINGERPRINT, [choice], None, dropped))
+
+    def _take_role(self) -> str | None:
+        role, self._role = self._role, None
+        return role
+
+
+def completion(answer_id: str, model: str, created: int, chunk: Chunk) -> ChatCompletion:
+    """Return a whole answer, `chunk` being all its pieces in one; `created` is epoch seconds."""
+    final = chunk.final or Final("stop")
+    calls = [_call(call) for call in chunk.tool_calls]
+    text = chunk.content if chunk.rendered is None else chunk.rendered
+    message = Message("assistant", text, chunk.thinking, calls)
+    reason = finish_reason(final, has_calls=bool(calls))
+    choice = _FinishedChoice(0, message, reason, _logprobs(chunk.logprobs))
+    return ChatCompletion(
+        answer_id, "chat.completion", created, model, FINGERPRINT, [choice], usage(final), final.dropped_messages
+    )
+
+
+def finish_reason(final: Final, *, has_calls: bool) -> str:
+    """Return OpenAI's word for how an answer ended."""
+    return "tool_calls" if final.finish_reason == "stop" and has_calls else final.finish_reason
+
+
+def usage(final: Final) -> Usage:
+    """Return an answer's token counts."""
+    return Usage(
+        prompt_tokens=final.prompt_tokens,
+        completion_tokens=final.completion_tokens,
+        total_tokens=final.prompt_tokens + final.completion_tokens,
+        prompt_tokens_details=_PromptDetails(final.cached_tokens),
+    )
+
+
+def model_entry(record: ModelRecord, created: int, shown_id: str = "") -> Model:
+    """Return a stored model as OpenAI lists it, under the name that was asked for if one was."""
+    return Model(id=shown_id or record.name, created=created)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """Return the record as JSON."""
+    return _encode(record)
+
+
+def error_body(message: str, status: int, code: str | None = None) -> Mapping[str, Json]:
+    """Return the error object of all OpenAI routes."""
+    kind = ERROR_TYPES.get(status, "api_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def error_event(message: str, status: int, code: str | None = None) -> bytes:
+    """Return an error as the last event of a stream that has begun."""
+    return b"data: " + _encode(error_body(message, status, code)) + b"\n\n"
+
+
+def _sse(record: msgspec.Struct) -> bytes:
+    return b"data: " + _encode(record) + b"\n\n"
+
+
+def _call(call: ToolCall) -> Call:
+    arguments = _encode(call.arguments).decode()
+    return Call(id=call.id, index=call.index, function=Function(call.name, arguments))
+
+
+def _logprobs(logprobs: tuple[TokenLogprob, ...]) -> Logprobs | None:
+    if not logprobs:
+        return None
+    return Logprobs(
+        [
+            Logprob(p.token, p.logprob, list(p.bytes), [TopLogprob(t.token, t.logprob, list(t.bytes)) for t in p.top])
+            for p in logprobs
+        ]
+    )

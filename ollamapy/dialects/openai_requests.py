@@ -1,0 +1,220 @@
+"""OpenAI's chat requests to ollamapy's records.
+
+Source: OpenAI's chat completions reference, and Ollama's `openai/openai.go` (release 0.33) for what it maps.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive, read_top_logprobs
+from ollamapy.dialects.native_requests import read_tools
+from ollamapy.errors import InvalidInputError
+from ollamapy.options import parse_options
+from ollamapy.types import ChatRequest, Json, Message, Options, Think, ToolCall
+
+MAX_TOKENS = (1 << 31) - 1
+DEFAULTS = Options(temperature=1.0, top_p=1.0)
+PLAIN_OPTIONS = (
+    "seed", "temperature", "top_p", "frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty",
+)  # fmt: skip
+EFFORT_WORDS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+
+_DATA_URL = re.compile(r"data:(image/(jpeg|jpg|png|webp))?;base64,", re.IGNORECASE)
+_ROLES = {"developer": "system"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCompletionRequest:
+    """A chat and what OpenAI's clients want to know about the way that its answer is streamed."""
+
+    chat: ChatRequest
+    include_usage: bool = False
+
+
+def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
+    """Read the body of /v1/chat/completions."""
+    model = fields.text("model")
+    if not model.strip():
+        raise InvalidInputError("model is required")
+    if not fields.array("messages"):
+        raise InvalidInputError("[] is too short - 'messages'")
+    if fields.integer("n", 1, MAX_TOKENS) not in (None, 1):
+        raise InvalidInputError('field "n" must be 1: send as many requests as you want answers')
+    stream_options = fields.nested("stream_options")
+    chat = ChatRequest(
+        model=model,
+        messages=_messages(fields),
+        tools=_tools(fields),
+        format=_format(fields),
+        options=_options(fields),
+        fallback=DEFAULTS,
+        stream=fields.flag("stream"),
+        keep_alive_seconds=read_keep_alive(fields),
+        think=_think(fields),
+        logprobs=fields.flag("logprobs"),
+        top_logprobs=read_top_logprobs(fields),
+        render_only=fields.flag("_debug_render_only"),
+    )
+    return ChatCompletionRequest(chat, stream_options is not None and stream_options.flag("include_usage"))
+
+
+def _options(fields: Fields) -> Options:
+    """Read OpenAI's own parameters, and Ollama's `options` beneath them."""
+    given: dict[str, Json] = {name: fields.number(name) for name in PLAIN_OPTIONS if fields.raw(name) is not None}
+    tokens = fields.integer("max_completion_tokens", 1, MAX_TOKENS)
+    if tokens is None:
+        tokens = fields.integer("max_tokens", -1, MAX_TOKENS)
+    if tokens is not None:
+        given["num_predict"] = tokens
+    stop = fields.raw("stop")
+    if stop is not None:
+        given["stop"] = [stop] if isinstance(stop, str) else fields.texts("stop")
+    return parse_options(given).over(parse_options(fields.mapping("options") or {}))
+
+
+def _tools(fields: Fields) -> tuple[dict[str, Json], ...]:
+    """Read the tools that the model may see: none of them, or one alone, if `tool_choice` says so."""
+    tools = read_tools(fields)
+    choice = fields.raw("tool_choice")
+    if choice is None or choice in ("auto", "required"):
+        return tools
+    if choice == "none":
+        return ()
+    wanted = fields.nested("tool_choice") if isinstance(choice, dict) else None
+    function = wanted.nested("function") if wanted else None
+    if function is None:
+        raise InvalidInputError('field "tool_choice" must be "none", "auto", "required" or name a function')
+    chosen = tuple(tool for tool in tools if tool["function"]["name"] == function.text("name"))
+    if not chosen:
+        raise InvalidInputError(f'field "tool_choice" names "{function.text("name")}", which is not among the tools')
+    return chosen
+
+
+def _format(fields: Fields) -> Json:
+    wanted = fields.nested("response_format")
+    if wanted is None:
+        return None
+    match wanted.text("type"):
+        case "text" | "":
+            return None
+        case "json_object":
+            return "json"
+        case "json_schema":
+            outer = wanted.nested("json_schema")
+            schema = outer.mapping("schema") if outer else None
+            if schema is None:
+                raise InvalidInputError('field "response_format.json_schema.schema" must be an object')
+            return schema
+        case other:
+            raise InvalidInputError(
+                f'field "response_format.type" must be "text", "json_object" or "json_schema", not "{other[:40]}"'
+            )
+
+
+def _think(fields: Fields) -> Think:
+    nested = fields.nested("reasoning")
+    effort = fields.text("reasoning_effort") or (nested.text("effort") if nested else "")
+    match effort:
+        case "":
+            return None
+        case "none":
+            return False
+        case "minimal":
+            return "low"
+        case "xhigh" | "ultra":
+            return "max"
+        case _:
+            words = ", ".join(f'"{word}"' for word in EFFORT_WORDS)
+            return parse_effort(effort, f'invalid reasoning value: "{effort[:40]}" (must be one of {words})')
+
+
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    names: dict[str, str] = {}  # of the functions that earlier turns called, by the call's id
+    messages = []
+    for entry in fields.objects("messages"):
+        message = _message(entry)
+        names.update((call.id, call.name) for call in message.tool_calls)
+        if message.role == "tool" and not message.tool_name:
+            message = replace(message, tool_name=names.get(message.tool_call_id, ""))
+        messages.append(message)
+    return tuple(messages)
+
+
+def _message(fields: Fields) -> Message:
+    role = fields.text("role").lower()
+    calls = tuple(_tool_call(call, index) for index, call in enumerate(fields.objects("tool_calls")))
+    content, images = _content(fields, optional=bool(calls))
+    return Message(
+        role=_ROLES.get(role, role),
+        content=content,
+        thinking=fields.text("reasoning") or fields.text("reasoning_content"),
+        images=images,
+        tool_calls=calls,
+        tool_name=fields.text("name") if role == "tool" else "",
+        tool_call_id=fields.text("tool_call_id"),
+    )
+
+
+def _content(fields: Fields, *, optional: bool) -> tuple[str, tuple[bytes, ...]]:
+    value = fields.raw("content")
+    if isinstance(value, str):
+        return value, ()
+    if value is None and optional:
+        return "", ()
+    if not isinstance(value, list):
+        raise InvalidInputError(
+            f'invalid message content type: field "{fields.name_of("content")}" must be a string or an array of parts, '
+            f"not {kind_of(value)}"
+        )
+    texts, images = [], []
+    for part in fields.objects("content"):
+        match part.text("type"):
+            case "text":
+                texts.append(part.text("text"))
+            case "image_url":
+                images.append(_image(part))
+            case "input_audio":
+                raise InvalidInputError(f'field "{part.path}": audio input is not supported; send text')
+            case _:
+                raise InvalidInputError(
+                    f'invalid message format: field "{part.name_of("type")}" must be "text" or "image_url"'
+                )
+    return "\n".join(texts), tuple(images)
+
+
+def _image(part: Fields) -> bytes:
+    nested = part.nested("image_url") if isinstance(part.raw("image_url"), dict) else None
+    url = nested.text("url") if nested else part.text("image_url")
+    if url.lower().startswith(("http://", "https://")):
+        raise InvalidInputError("image URLs are not currently supported, please use base64 encoded data instead")
+    head = _DATA_URL.match(url)
+    if head is None:
+        raise InvalidInputError(
+            f'invalid image input: field "{part.name_of("image_url")}" must be a data URL of a JPEG, PNG or WebP image '
+            "in base64"
+        )
+    return decode_base64(url[head.end() :], part.name_of("image_url"))
+
+
+def _tool_call(fields: Fields, index: int) -> ToolCall:
+    function = fields.nested("function")
+    if function is None:
+        raise InvalidInputError(f'field "{fields.name_of("function")}" must be an object')
+    raw = function.raw("arguments")
+    try:
+        arguments = msgspec.json.decode(raw or "{}", type=dict[str, Json]) if isinstance(raw, str | None) else raw
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise _bad_arguments(function) from exc
+    if not isinstance(arguments, dict):
+        raise _bad_arguments(function)
+    return ToolCall(name=function.text("name"), arguments=arguments, id=fields.text("id"), index=index)
+
+
+def _bad_arguments(function: Fields) -> InvalidInputError:
+    return InvalidInputError(
+        f'invalid tool call arguments: field "{function.name_of("arguments")}" must be a JSON object in a string'
+    )
