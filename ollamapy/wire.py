@@ -50,14 +50,18 @@ class Sampling(msgspec.Struct, frozen=True, array_like=True):
 class LoadModel(Message, frozen=True):
     """Load a model; answered by `LoadProgress`* and then `Ready` or `LoadFailed`. Sent once, first.
 
-    `n_ctx` is the number of KV cells that all sequences share. -1 and None leave a choice to llama.cpp.
+    `n_ctx` is the number of KV cells that all sequences share, `n_seq_max` the number of sequences and remembered
+    prefixes that may hold them. At most `n_parallel` requests run at once, 0 for as many as fit. `embeds` loads the
+    model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp.
     """
 
     path: str
     adapters: list[str]
     n_ctx: int
     n_batch: int = 512
-    n_seq_max: int = 64
+    n_seq_max: int = 256
+    n_parallel: int = 0
+    embeds: bool = False
     n_gpu_layers: int = -1
     main_gpu: int | None = None
     use_mmap: bool = True
@@ -102,6 +106,21 @@ class Tokenize(Message, frozen=True):
     id: int
     segments: list[Segment]
     add_special: bool
+
+
+class Embed(Message, frozen=True):
+    """Answered by `Embeddings`, or by `Failed`.
+
+    An input longer than `num_ctx` tokens is cut to that if `truncate`, refused otherwise. A vector is cut to its first
+    `dimensions` numbers where that is not 0, and scaled to length 1 if `normalize`.
+    """
+
+    id: int
+    inputs: list[list[Segment]]
+    num_ctx: int
+    truncate: bool = True
+    dimensions: int = 0
+    normalize: bool = True
 
 
 class Detokenize(Message, frozen=True):
@@ -194,6 +213,16 @@ class Tokens(Message, frozen=True):
     tokens: list[int]
 
 
+class Embeddings(Message, frozen=True):
+    """Answer to `Embed`: little-endian float32 vectors, one per input in its order; a reranker's have one number."""
+
+    id: int
+    vectors: list[bytes]
+    prompt_tokens: int
+    truncated: int
+    seconds: float
+
+
 class Text(Message, frozen=True):
     """Answer to `Detokenize`."""
 
@@ -210,8 +239,8 @@ class Failed(Message, frozen=True):
     numbers: list[int] = []
 
 
-ToWorker = LoadModel | Generate | Cancel | Tokenize | Detokenize
-FromWorker = Hello | LoadProgress | Ready | LoadFailed | Step | Tokens | Text | Failed
+ToWorker = LoadModel | Generate | Cancel | Embed | Tokenize | Detokenize
+FromWorker = Hello | LoadProgress | Ready | LoadFailed | Step | Embeddings | Tokens | Text | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

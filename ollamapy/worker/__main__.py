@@ -15,6 +15,7 @@ import msgspec
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError, OllamapyError
 from ollamapy.worker.constraint import Constraint, ConstraintFactory
+from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.llama import Llama
 
@@ -49,7 +50,14 @@ class Queued(msgspec.Struct, frozen=True):
     constraint: Constraint | None
 
 
-Inbox = SimpleQueue[Queued | wire.Cancel]
+class QueuedEmbed(msgspec.Struct, frozen=True):
+    """A request whose inputs are tokenised."""
+
+    request: wire.Embed
+    inputs: list[list[int]]
+
+
+Inbox = SimpleQueue[Queued | QueuedEmbed | wire.Cancel]
 
 
 def main() -> None:
@@ -59,11 +67,18 @@ def main() -> None:
     output = Output(_claim_stdout())
     frames = sys.stdin.buffer
     output.send(wire.Hello(os.getpid()))
-    llama = _load(frames, output)
+    load = _next(frames)
+    if not isinstance(load, wire.LoadModel):
+        raise SystemExit("a worker must be told to load a model first")
+    llama = _load(load, output)
     inbox: Inbox = SimpleQueue()
-    Thread(target=_read, args=(frames, llama, inbox, output), name="reader", daemon=True).start()
+    reader = Reader(frames, llama, inbox, output, embeds=load.embeds)
+    Thread(target=reader.run, name="reader", daemon=True).start()
     output.send(_ready(llama))
-    _serve(Engine(llama, output.send, monotonic), inbox)
+    if load.embeds:
+        _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox)
+    else:
+        _serve(Engine(llama, output.send, monotonic, n_parallel=load.n_parallel), inbox)
 
 
 def _claim_stdout() -> BinaryIO:
@@ -79,15 +94,23 @@ def _serve(engine: Engine, inbox: Inbox) -> None:
             message = inbox.get()
             if isinstance(message, wire.Cancel):
                 engine.cancel(message.id)
-            else:
+            elif isinstance(message, Queued):
                 engine.add(message.request, message.prompt, message.constraint)
         engine.step()
 
 
-def _load(frames: BinaryIO, output: Output) -> Llama:
-    message = _next(frames)
-    if not isinstance(message, wire.LoadModel):
-        raise SystemExit("a worker must be told to load a model first")
+def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox) -> None:
+    while True:
+        while not (engine.is_busy and inbox.empty()):
+            message = inbox.get()
+            if isinstance(message, wire.Cancel):
+                engine.cancel(message.id)
+            elif isinstance(message, QueuedEmbed):
+                engine.add(message.request, message.inputs)
+        engine.step()
+
+
+def _load(load: wire.LoadModel, output: Output) -> Llama:
     reported = 0.0
 
     def report(fraction: float) -> None:
@@ -97,7 +120,7 @@ def _load(frames: BinaryIO, output: Output) -> Llama:
             output.send(wire.LoadProgress(fraction))
 
     try:
-        return Llama(message, report)
+        return Llama(load, report)
     except OllamapyError as exc:
         output.send(wire.LoadFailed(exc.message))
         raise SystemExit(1) from exc
@@ -121,33 +144,49 @@ def _ready(llama: Llama) -> wire.Ready:
     )
 
 
-def _read(frames: BinaryIO, llama: Llama, inbox: Inbox, output: Output) -> None:
-    """Take messages as they come; prompts are tokenised here, beside the running decode."""
-    constraints = ConstraintFactory(llama)
-    while True:
-        message = _next(frames)
-        try:
-            _take(message, llama, constraints, inbox, output)
-        except OllamapyError as exc:
-            kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
-            output.send(wire.Failed(getattr(message, "id", 0), kind, exc.message))
+class Reader:
+    """Takes messages as they come; prompts are tokenised here, beside the running decode."""
 
+    def __init__(self, frames: BinaryIO, llama: Llama, inbox: Inbox, output: Output, *, embeds: bool) -> None:
+        self._frames = frames
+        self._llama = llama
+        self._inbox = inbox
+        self._output = output
+        self._embeds = embeds
+        self._constraints = ConstraintFactory(llama)
 
-def _take(message: wire.ToWorker, llama: Llama, constraints: ConstraintFactory, inbox: Inbox, output: Output) -> None:
-    match message:
-        case wire.Generate():
-            prompt = [*message.prefix_tokens, *tokenize(llama, message.segments, add_special=message.add_special)]
-            constraint = constraints.build(message.grammar) if message.grammar is not None else None
-            inbox.put(Queued(message, prompt, constraint))
-        case wire.Cancel():
-            inbox.put(message)
-        case wire.Tokenize():
-            tokens = tokenize(llama, message.segments, add_special=message.add_special)
-            output.send(wire.Tokens(message.id, tokens))
-        case wire.Detokenize():
-            output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
-        case wire.LoadModel():
-            logger.error("a worker loads one model only; the second is ignored")
+    def run(self) -> None:
+        """Read until the process ends."""
+        while True:
+            message = _next(self._frames)
+            try:
+                self._take(message)
+            except OllamapyError as exc:
+                kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
+                self._output.send(wire.Failed(getattr(message, "id", 0), kind, exc.message))
+
+    def _take(self, message: wire.ToWorker) -> None:
+        llama = self._llama
+        match message:
+            case wire.Generate() if not self._embeds:
+                text = tokenize(llama, message.segments, add_special=message.add_special)
+                constraint = self._constraints.build(message.grammar) if message.grammar is not None else None
+                self._inbox.put(Queued(message, [*message.prefix_tokens, *text], constraint))
+            case wire.Embed() if self._embeds:
+                inputs = [tokenize(llama, segments, add_special=True) for segments in message.inputs]
+                self._inbox.put(QueuedEmbed(message, inputs))
+            case wire.Generate() | wire.Embed():
+                what = "embed" if self._embeds else "generate"
+                self._output.send(wire.Failed(message.id, "unsupported", f"this model is loaded to {what} only"))
+            case wire.Cancel():
+                self._inbox.put(message)
+            case wire.Tokenize():
+                tokens = tokenize(llama, message.segments, add_special=message.add_special)
+                self._output.send(wire.Tokens(message.id, tokens))
+            case wire.Detokenize():
+                self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
+            case wire.LoadModel():
+                logger.error("a worker loads one model only; the second is ignored")
 
 
 def tokenize(llama: Llama, segments: list[wire.Segment], *, add_special: bool) -> list[int]:

@@ -32,9 +32,14 @@ class Clock(Protocol):
 
 
 class Engine:
-    """Continuous batching over one `Llama`. `send` receives every message for the parent."""
+    """Continuous batching over one `Llama`. `send` receives every message for the parent.
 
-    def __init__(self, llama: Llama, send: Callable[[wire.Message], None], clock: Clock) -> None:
+    At most `n_parallel` requests run at once, 0 for as many as fit.
+    """
+
+    def __init__(
+        self, llama: Llama, send: Callable[[wire.Message], None], clock: Clock, *, n_parallel: int = 0
+    ) -> None:
         self._llama = llama
         self._send = send
         self._clock = clock
@@ -42,6 +47,7 @@ class Engine:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._budget = StepBudget()
+        self._most_running = n_parallel or llama.n_seq_max
         self.preemptions = 0
         can_share = not (llama.is_recurrent or llama.has_sliding_window)
         if not can_share:
@@ -125,7 +131,7 @@ class Engine:
         A request that shares a long prefix with one in prefill waits until that part is computed; others may pass it.
         """
         held: list[Sequence] = []
-        while self._waiting:
+        while self._waiting and len(self._running) < self._most_running:
             sequence = self._waiting.popleft()
             if self._soon_shared(sequence):
                 held.append(sequence)

@@ -148,6 +148,8 @@ class Llama:
         self.n_seq_max = int(api.llama_n_seq_max(self._context))
         self.n_ctx_train = int(api.llama_model_n_ctx_train(self._model))
         self.n_embd = int(api.llama_model_n_embd(self._model))
+        self.n_embd_out = int(api.llama_model_n_embd_out(self._model))
+        self.is_reranker = int(api.llama_pooling_type(self._context)) == api.LLAMA_POOLING_TYPE_RANK
         self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
         self.has_sliding_window = int(api.llama_model_n_swa(self._model)) > 0
         self.batch = Batch(self.n_batch)
@@ -176,8 +178,9 @@ class Llama:
         params = api.llama_context_default_params()
         params.n_ctx = load.n_ctx
         params.n_batch = params.n_ubatch = load.n_batch
-        params.n_seq_max = min(load.n_seq_max, _RECURRENT_SEQUENCES) if self.is_recurrent else load.n_seq_max
+        params.n_seq_max = min(load.n_seq_max, self._most_sequences())
         params.kv_unified = True
+        params.embeddings = load.embeds
         params.no_perf = True
         params.flash_attn_type = _FLASH_ATTENTION[load.flash_attention]
         params.type_k = params.type_v = _CACHE_TYPES[load.kv_cache_type]
@@ -186,6 +189,9 @@ class Llama:
         if not context:
             raise LoadError(self._why(f"llama.cpp could not create a context of {load.n_ctx} tokens"))
         return context
+
+    def _most_sequences(self) -> int:
+        return _RECURRENT_SEQUENCES if self.is_recurrent else int(api.llama_max_parallel_sequences())
 
     def _load_adapters(self, paths: list[str]) -> list[Handle]:
         adapters = []
@@ -261,6 +267,11 @@ class Llama:
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
         return bool(api.llama_vocab_is_eog(self._vocab, token))
+
+    @property
+    def closes_text(self) -> bool:
+        """Whether the tokenizer puts an EOS or a separator behind by itself."""
+        return self.adds_eos or bool(api.llama_vocab_get_add_sep(self._vocab))
 
     @property
     def vocabulary(self) -> Handle:
@@ -344,6 +355,16 @@ class Llama:
     def share(self, source: int, target: int, start: int, end: int) -> None:
         """Let `target` use the cells of `source` at positions [start, end); nothing is copied."""
         api.llama_memory_seq_cp(self._memory, source, target, start, end)
+
+    def embedding(self, seq_id: int) -> Floats:
+        """Return a copy of a sequence's pooled embedding from the last decode, (n,) float32; n is 1 for a reranker."""
+        size = int(api.llama_model_n_cls_out(self._model)) if self.is_reranker else self.n_embd_out
+        return np.ctypeslib.as_array(api.llama_get_embeddings_seq(self._context, seq_id), (size,)).copy()
+
+    def forget_all(self) -> None:
+        """Empty the KV cache; a model without one has nothing to forget."""
+        if self._memory:
+            api.llama_memory_clear(self._memory, False)
 
     def sampler(self, sampling: Sampling) -> Sampler:
         """Build a sampler chain. The caller closes it."""
