@@ -1,0 +1,50 @@
+"""The model store on disk: blobs, manifests, and the models that they make."""
+
+from __future__ import annotations
+
+from ollamapy.store.blobs import BlobWriter
+from ollamapy.store.capabilities import capabilities, is_go_template
+from ollamapy.store.gojson import encode_go_json, sort_keys
+from ollamapy.store.manifests import CONFIG_TYPE, Layer, Manifest, StoredManifest
+from ollamapy.store.models import (
+    ADAPTER_TYPE,
+    LICENSE_TYPE,
+    MESSAGES_TYPE,
+    PARAMS_TYPE,
+    PROJECTOR_TYPE,
+    SYSTEM_TYPE,
+    TEMPLATE_TYPE,
+    WEIGHTS_TYPE,
+    Model,
+    ModelConfig,
+    encode_config,
+    load_model,
+    read_config,
+)
+from ollamapy.store.store import Store
+
+__all__ = [
+    "ADAPTER_TYPE",
+    "CONFIG_TYPE",
+    "LICENSE_TYPE",
+    "MESSAGES_TYPE",
+    "PARAMS_TYPE",
+    "PROJECTOR_TYPE",
+    "SYSTEM_TYPE",
+    "TEMPLATE_TYPE",
+    "WEIGHTS_TYPE",
+    "BlobWriter",
+    "Layer",
+    "Manifest",
+    "Model",
+    "ModelConfig",
+    "Store",
+    "StoredManifest",
+    "capabilities",
+    "encode_config",
+    "encode_go_json",
+    "is_go_template",
+    "load_model",
+    "read_config",
+    "sort_keys",
+]

@@ -1,0 +1,154 @@
+"""Blobs: content under its digest. A blob appears under its name when it is whole and verified, and not before."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ollamapy.errors import DigestMismatchError, InvalidFileError, StoreError
+from ollamapy.names import Digest
+from ollamapy.store.layout import BLOBS, UPLOADS, blob_name, file_size, open_folder, store_errors, write_all
+from ollamapy.store.uploads import create_upload, remove_upload, sweep_uploads
+
+COPY_BYTES = 1 << 20
+_FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file
+_ACTION = "write to the model store"
+
+
+class BlobWriter:
+    """One blob in the making; use it in a `with` block, whose end discards what was not committed.
+
+    Not for use by several threads at once. Every method raises StoreError where the disk refuses.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open = ExitStack()
+        self._hash = hashlib.sha256()
+        self._folder = self._file = -1
+        self._name = ""
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        with store_errors(_ACTION), ExitStack() as stack:
+            self._folder = stack.enter_context(open_folder(self._root, UPLOADS, create=True))
+            sweep_uploads(self._folder)
+            self._name, self._file = create_upload(self._folder)
+            stack.callback(os.close, self._file)
+            stack.callback(remove_upload, self._folder, self._name)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        with store_errors(_ACTION):
+            self._open.close()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        with store_errors(_ACTION):
+            write_all(self._file, data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def copy_from(self, source: int) -> None:
+        """Append all of an open file, sharing its blocks on disk where the file system can and nothing precedes it."""
+        with store_errors(_ACTION):
+            if self.size == 0 and _share_blocks(source, self._file):
+                position = 0
+                while data := os.pread(self._file, COPY_BYTES, position):
+                    self._hash.update(data)
+                    position += len(data)
+                self.size = position
+                return
+        while data := os.read(source, COPY_BYTES):
+            self.write(data)
+
+    def commit(self, expected: Digest | None = None) -> Digest:
+        """Publish the blob under its digest and return that.
+
+        Raises:
+            DigestMismatchError: the content is not that of `expected`; nothing is published.
+        """
+        digest = Digest(self._hash.hexdigest())
+        if expected is not None and digest != expected:
+            raise DigestMismatchError(str(expected), str(digest))
+        with store_errors(_ACTION), open_folder(self._root, BLOBS, create=True) as blobs:
+            if file_size(blobs, blob_name(digest)) == self.size:
+                os.utime(blob_name(digest), dir_fd=blobs, follow_symlinks=False)  # in use: others keep what is young
+                return digest
+            os.fsync(self._file)
+            os.rename(self._name, blob_name(digest), src_dir_fd=self._folder, dst_dir_fd=blobs)
+            os.fsync(blobs)
+        return digest
+
+
+def _share_blocks(source: int, target: int) -> bool:
+    """Make an empty file a copy-on-write clone of another; False where that can't be done."""
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+def copy_file(root: Path, path: Path) -> Digest:
+    """Copy a file into the store and return its digest.
+
+    Raises:
+        InvalidFileError: there is no regular file.
+        StoreError: the store can't be written.
+    """
+    try:
+        source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise InvalidFileError(f"can't read {path.name}: {(exc.strerror or 'unknown error').lower()}") from exc
+    try:
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            raise InvalidFileError(f"{path.name} is no regular file")
+        with BlobWriter(root) as writer:
+            writer.copy_from(source)
+            return writer.commit()
+    finally:
+        os.close(source)
+
+
+def blob_size(root: Path, digest: Digest) -> int | None:
+    """Return the size of a blob in bytes, None where there is none; a link is none."""
+    with store_errors("read the model store"):
+        try:
+            with open_folder(root, BLOBS) as blobs:
+                return file_size(blobs, blob_name(digest))
+        except FileNotFoundError:
+            return None
+
+
+def delete_blob(root: Path, digest: Digest) -> bool:
+    """Delete a blob and tell whether there was one; a link or a folder in its place stays."""
+    with store_errors("delete from the model store"):
+        try:
+            with open_folder(root, BLOBS) as blobs:
+                if file_size(blobs, blob_name(digest)) is None:
+                    return False
+                os.unlink(blob_name(digest), dir_fd=blobs)
+                return True
+        except FileNotFoundError:
+            return False
+
+
+def check_writable(root: Path) -> None:
+    """Create the store's folders and write a byte; raises StoreError with what to do where that fails."""
+    with BlobWriter(root) as writer:
+        writer.write(b"x")
+    with store_errors(_ACTION), open_folder(root, BLOBS, create=True) as blobs:
+        if not os.access(".", os.W_OK, dir_fd=blobs):
+            raise StoreError(f"can't {_ACTION}: {os.strerror(errno.EACCES).lower()}; give this user write access to it")
