@@ -44,6 +44,7 @@ class Report:
     batched_bench: Mapping[str, float] = field(default_factory=dict)
     cold_starts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     idle: Mapping[str, float] = field(default_factory=dict)
+    engine: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def machine() -> dict[str, str]:
@@ -91,7 +92,7 @@ def to_markdown(report: Report, machine_facts: Mapping[str, str]) -> str:
     ]
     for scenario in report.scenarios:
         lines += scenario_section(report, scenario)
-    lines += once_section(report)
+    lines += engine_section(report) + once_section(report)
     return "\n".join(lines)
 
 
@@ -114,6 +115,18 @@ def scenario_section(report: Report, scenario: Scenario) -> list[str]:
         mine = median_figures(rounds[base])["steady_tokens_per_second"]
         lines += ["", f"llama-batched-bench, no sampling: {rate:.1f} tokens/s; {base} reaches {mine / rate:.3f} of it."]
     return [*lines, ""]
+
+
+def engine_section(report: Report) -> list[str]:
+    """Return the lines about our engine's steps."""
+    if not report.engine:
+        return []
+    head = ["mean per step, ms", "decode", "sampling", "everything else"]
+    rows = [
+        [f"scenario {name}", *(f"{times[key]:.3f}" for key in ("decode_ms", "sample_ms", "other_ms"))]
+        for name, times in report.engine.items()
+    ]
+    return ["## The engine's steps, without daemon and pipes", "", *table(head, rows), ""]
 
 
 def once_section(report: Report) -> list[str]:

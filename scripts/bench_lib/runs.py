@@ -17,7 +17,17 @@ from bench_lib.figures import Figures, measure
 from bench_lib.load import Exchange, Plan
 from bench_lib.processes import CHECKOUT, current_rss, process_tree
 from bench_lib.scenarios import Prompt, Scenario, make_prompts, make_requests
-from bench_lib.targets import LlamaServer, NativeTarget, Running, Setup, batched_bench, first_token_seconds
+from bench_lib.targets import (
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+    LlamaServer,
+    NativeTarget,
+    Running,
+    Setup,
+    batched_bench,
+    first_token_seconds,
+)
 
 Target = NativeTarget | LlamaServer
 SETTLE_SECONDS = 1.0
@@ -86,11 +96,29 @@ def run_batched_bench(
     program: Path, setup: Setup, scenarios: Sequence[Scenario], prompt_tokens: int = 32
 ) -> dict[str, float]:
     """Return llama-batched-bench's decode rate for each scenario whose clients all do the same."""
-    plain = [scenario for scenario in scenarios if not scenario.shared_words and not scenario.long_clients]
     return {
         scenario.name: batched_bench(program, setup, scenario.clients, prompt_tokens, scenario.num_predict)
-        for scenario in plain
+        for scenario in scenarios
+        if scenario.is_uniform
     }
+
+
+def engine_cost(setup: Setup, scenario: Scenario) -> dict[str, float]:
+    """Return the mean milliseconds of our engine's steps in this scenario: decode, sampling, everything else."""
+    plan = {
+        "path": str(setup.model),
+        "texts": [mine[0].text for mine in make_prompts(scenario, "engine")],
+        "max_tokens": scenario.num_predict,
+        "threads": setup.threads,
+        "n_ctx": setup.context_tokens * scenario.clients,
+        "sampling": {"temperature": TEMPERATURE, "top_k": TOP_K, "top_p": TOP_P},
+    }
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("engine_probe.py"))],
+        input=json.dumps(plan), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
+    )  # fmt: skip
+    times: dict[str, float] = json.loads(done.stdout)
+    return times
 
 
 def cold_start(target: Target, setup: Setup) -> dict[str, float]:

@@ -46,6 +46,11 @@ class Scenario:
     long_delay_seconds: float = 0.0
 
     @property
+    def is_uniform(self) -> bool:
+        """Return whether all clients do the same, with nothing in common."""
+        return not self.shared_words and not self.long_clients
+
+    @property
     def context_tokens(self) -> int:
         """Return a context length that holds its longest prompt (a word is two tokens at most) and answer."""
         words = self.shared_words + max(self.prompt_words, self.long_words)
