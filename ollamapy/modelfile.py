@@ -15,8 +15,9 @@ from ollamapy.errors import ModelfileError, OptionError
 from ollamapy.options import parse_parameter
 from ollamapy.types import Message
 
-COMMANDS = ("from", "license", "template", "system", "adapter", "draft", "renderer", "parser")
-COMMANDS += ("parameter", "message", "requires")
+SINGLE_COMMANDS = ("template", "system", "draft", "renderer", "parser", "requires")  # the last one wins
+REPEATED_COMMANDS = ("from", "adapter", "license", "parameter", "message")
+COMMANDS = (*REPEATED_COMMANDS, *SINGLE_COMMANDS)
 ROLES = ("system", "user", "assistant")
 DEPRECATED_PARAMETERS = frozenset(
     {
@@ -32,7 +33,10 @@ DEPRECATED_PARAMETERS = frozenset(
     }
 )
 
-_COMMAND_HINT = "command must be one of " + ", ".join(f'"{c}"' for c in COMMANDS[:-1]) + f', or "{COMMANDS[-1]}"'
+_COMMAND_HINT = (
+    'command must be one of "from", "license", "template", "system", "adapter", "draft", "renderer", "parser", '
+    '"parameter", "message", or "requires"'
+)
 _ROLE_HINT = 'message role must be one of "system", "user", or "assistant"'
 _BLANKS = " \t\r\n"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
