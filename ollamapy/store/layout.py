@@ -28,7 +28,7 @@ FILE_MODE = 0o600
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_LINKED = (errno.ELOOP, errno.ENOTDIR)
+_LINKED = (errno.ELOOP, errno.ENOTDIR, errno.EEXIST)
 _CHUNK_BYTES = 1 << 20
 
 
