@@ -1,0 +1,148 @@
+"""Runs one prompt on a loaded model and turns what the worker says into pieces of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from ollamapy import wire
+from ollamapy.actions.prompt import Prompt
+from ollamapy.actions.sampling import kept_tokens, most_tokens, sampling_of
+from ollamapy.parsing.answer import AnswerParser, answer_parser, thinking_tags
+from ollamapy.scheduler.spec import Lease, ModelRunner
+from ollamapy.types import Chunk, Final, Json, Options, Think, TokenLogprob
+
+TAIL_CHARS = 256  # of the prompt, where an opening tag is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an answer shall be like. `started` is a moment on `clock`, in seconds; `grammar` is llguidance's."""
+
+    options: Options
+    template_source: str
+    started: float
+    clock: Callable[[], float]
+    grammar: str | None = None
+    think: Think = None
+    tools: tuple[Mapping[str, Json], ...] = ()
+    shift: bool = True
+    logprobs: bool = False
+    top_logprobs: int = 0
+    return_tokens: bool = False
+
+
+async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -> AsyncGenerator[Chunk, None]:
+    """Yield the pieces of the answer; the last one, and no other, says how it ended.
+
+    A constrained answer of a model that thinks takes two passes: it thinks freely, then answers by the grammar.
+    """
+    parser = _parser(ask, prompt)
+    if ask.grammar is not None and ask.think:
+        thought = Thought(ask, num_ctx, prompt)
+        async with aclosing(thought.stream(lease.runner, parser)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        prompt, parser = thought.prompt, AnswerParser(())
+    request = make_request(lease.runner.next_id(), ask, prompt, num_ctx, ask.grammar)
+    async with aclosing(lease.runner.generate(request)) as outputs:
+        async for output in outputs:
+            part, finished = parser.feed(output.text), output.finished
+            logprobs = tuple(map(_logprob, output.logprobs)) if output.logprobs else ()
+            if part.content or part.thinking or part.tool_calls or logprobs:
+                yield Chunk(part.content, part.thinking, part.tool_calls, logprobs)
+            if finished is not None:
+                rest = parser.close()
+                if rest.content or rest.thinking or rest.tool_calls:
+                    yield Chunk(rest.content, rest.thinking, rest.tool_calls)
+                yield Chunk(final=_final(finished, ask, lease, prompt))
+
+
+def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, grammar: str | None) -> wire.Generate:
+    """Return the message that makes a worker answer a prompt."""
+    return wire.Generate(
+        id=request_id,
+        segments=list(prompt.segments),
+        prefix_tokens=list(prompt.tokens),
+        add_special=prompt.add_special,
+        sampling=sampling_of(ask.options, num_ctx),
+        num_ctx=num_ctx,
+        max_tokens=most_tokens(ask.options, num_ctx),
+        num_keep=kept_tokens(ask.options, num_ctx),
+        shift=ask.shift,
+        stop=list(ask.options.stop or ()),
+        logprobs=ask.logprobs,
+        top_logprobs=ask.top_logprobs,
+        return_tokens=ask.return_tokens,
+        grammar=grammar,
+    )
+
+
+class Thought:
+    """The first pass of a constrained answer; afterwards `prompt` goes on behind what was thought."""
+
+    def __init__(self, ask: Ask, num_ctx: int, prompt: Prompt) -> None:
+        self._ask = ask
+        self._num_ctx = num_ctx
+        self.prompt = prompt
+
+    async def stream(self, runner: ModelRunner, parser: AnswerParser) -> AsyncGenerator[Chunk, None]:
+        """Yield the thinking and stop where the answer begins."""
+        request = make_request(runner.next_id(), self._ask, self.prompt, self._num_ctx, None)
+        said = ""
+        async with aclosing(runner.generate(request)) as outputs:
+            async for output in outputs:
+                said += output.text
+                part = parser.feed(output.text)
+                if part.thinking:
+                    yield Chunk(thinking=part.thinking)
+                if part.content or part.tool_calls:
+                    said = said.removesuffix(part.content)
+                    break
+        self.prompt = self._continued(said)
+
+    def _continued(self, said: str) -> Prompt:
+        """Append what was thought: the tags as control tokens, the rest as plain text, closed if it was not."""
+        tags = thinking_tags(self._ask.template_source)
+        if tags is None or not said.strip():
+            return self.prompt
+        head, opened, body = said.rpartition(tags.open) if said.lstrip().startswith(tags.open) else ("", "", said)
+        body, _, after = body.partition(tags.close)
+        segments = (
+            wire.Segment(head + opened, special=True),
+            wire.Segment(body, special=False),
+            wire.Segment(tags.close + (after or "\n\n"), special=True),
+        )
+        return replace(self.prompt, segments=(*self.prompt.segments, *segments))
+
+
+def _parser(ask: Ask, prompt: Prompt) -> AnswerParser:
+    return answer_parser(
+        ask.template_source, prompt_tail=prompt.text[-TAIL_CHARS:], think_enabled=bool(ask.think), tools=ask.tools
+    )
+
+
+def _final(finished: wire.Finished, ask: Ask, lease: Lease, prompt: Prompt) -> Final:
+    return Final(
+        finish_reason=finished.reason,
+        prompt_tokens=finished.prompt_tokens,
+        cached_tokens=finished.cached_tokens,
+        completion_tokens=finished.completion_tokens,
+        total_seconds=ask.clock() - ask.started,
+        load_seconds=lease.load_seconds,
+        prompt_seconds=finished.prompt_seconds,
+        completion_seconds=finished.completion_seconds,
+        context=None if finished.tokens is None else tuple(finished.tokens),
+        stop_sequence=finished.stop,
+        dropped_messages=prompt.dropped_messages,
+    )
+
+
+def _logprob(logprob: wire.Logprob) -> TokenLogprob:
+    return TokenLogprob(
+        token=logprob.token.decode("utf-8", "replace"),
+        logprob=logprob.logprob,
+        bytes=tuple(logprob.token),
+        top=tuple(TokenLogprob(token.decode("utf-8", "replace"), value, tuple(token)) for token, value in logprob.top),
+    )

@@ -1,0 +1,199 @@
+"""Makes a model of the store out of uploaded files or of another model; blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import msgspec
+
+from ollamapy.actions.templates import check_template
+from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.gguf import Header, check_file
+from ollamapy.names import Digest, ModelName
+from ollamapy.options import options_to_json
+from ollamapy.store import (
+    ADAPTER_TYPE,
+    CONFIG_TYPE,
+    LICENSE_TYPE,
+    MESSAGES_TYPE,
+    PARAMS_TYPE,
+    PROJECTOR_TYPE,
+    SYSTEM_TYPE,
+    TEMPLATE_TYPE,
+    WEIGHTS_TYPE,
+    Layer,
+    Manifest,
+    Model,
+    ModelConfig,
+    Store,
+    encode_config,
+    encode_go_json,
+)
+from ollamapy.types import CreateRequest, Message, Options, Progress
+
+KINDS = {"model": WEIGHTS_TYPE, "adapter": ADAPTER_TYPE, "projector": PROJECTOR_TYPE}
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+@dataclass(slots=True)
+class Parts:
+    """A model in the making."""
+
+    config: ModelConfig
+    layers: list[Layer] = field(default_factory=list)
+    architecture: str = ""
+
+    def replace(self, media_type: str, layers: Sequence[Layer]) -> None:
+        """Put layers in the place of all others of their type."""
+        self.layers = [layer for layer in self.layers if layer.media_type != media_type] + list(layers)
+
+
+def check_request(request: CreateRequest) -> None:
+    """Raise InvalidInputError for what can be told without looking at the store."""
+    if request.quantize:
+        raise UnsupportedError("quantization is not supported; create the model from a file that is quantized already")
+    if not request.base and request.files is None:
+        raise InvalidInputError("neither 'from' or 'files' was specified")
+    if request.files is not None and not request.files and not request.base:
+        raise InvalidInputError("no files provided to convert")
+    if len(request.adapters or {}) > 1:
+        raise InvalidInputError("only one adapter is currently supported")
+    for path in (*(request.files or {}), *(request.adapters or {})):
+        _check_path(path)
+    if request.template:
+        check_template(request.template)
+
+
+def build_model(store: Store, name: ModelName, request: CreateRequest, base: Model | None) -> Iterator[Progress]:
+    """Yield the steps of making a model; its manifest is written last, so that a failure leaves nothing half done.
+
+    Raises InvalidFileError, BlobNotFoundError and other errors that say which file is wrong.
+    """
+    parts = Parts(ModelConfig())
+    if base is not None:
+        parts = Parts(base.config, list(base.layers), base.header().architecture)
+    else:
+        yield from _add_files(store, parts, request.files or {})
+    yield from _add_adapters(store, parts, request.adapters or {})
+    parts.config = _overlay_config(parts.config, request)
+    yield from _add_texts(store, parts, request, base)
+    config, step = _put(store, CONFIG_TYPE, encode_config(parts.config))
+    yield step
+    yield Progress("writing manifest")
+    store.write_manifest(name, Manifest(config, tuple(parts.layers)))
+    yield Progress("success")
+
+
+def _add_files(store: Store, parts: Parts, files: Mapping[str, str]) -> Iterator[Progress]:
+    yield Progress("parsing GGUF")
+    for path, digest_text in files.items():
+        digest = Digest.parse(digest_text)
+        header = read_gguf(store, path, digest)
+        media_type = KINDS[header.kind]
+        if media_type == WEIGHTS_TYPE:
+            if any(layer.media_type == WEIGHTS_TYPE for layer in parts.layers):
+                raise InvalidFileError("several files are models; give one model, and its projector if it has one")
+            parts.config, parts.architecture = config_of(header), header.architecture
+        parts.layers.append(Layer(media_type, digest, store.blob_size(digest)))
+        yield Progress(f"using existing layer {digest}", str(digest))
+    if not parts.architecture:
+        raise InvalidFileError("none of the files is a model; add the GGUF file with the model's weights")
+    parts.layers.sort(key=lambda layer: layer.media_type != WEIGHTS_TYPE)
+
+
+def _add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> Iterator[Progress]:
+    for path, digest_text in adapters.items():
+        digest = Digest.parse(digest_text)
+        header = read_gguf(store, path, digest)
+        if header.kind != "adapter":
+            raise InvalidFileError(f"{_shown(path)} is no adapter but a {header.kind}; name it under files")
+        if header.architecture != parts.architecture:
+            raise InvalidFileError(
+                f"the adapter {_shown(path)} is made for {header.architecture[:40] or 'an unknown architecture'}, "
+                f"the model is {parts.architecture[:40]}; use an adapter that was trained on this model"
+            )
+        parts.replace(ADAPTER_TYPE, [Layer(ADAPTER_TYPE, digest, store.blob_size(digest))])
+        yield Progress(f"using existing layer {digest}", str(digest))
+
+
+def read_gguf(store: Store, path: str, digest: Digest) -> Header:
+    """Check an uploaded file as llama.cpp needs it; raises InvalidFileError that names it as the client does."""
+    if path.lower().endswith(".safetensors"):
+        raise UnsupportedError(f"{_shown(path)}: safetensors are not supported; convert the model to GGUF first")
+    try:
+        header = check_file(store.open_blob(digest))
+    except InvalidFileError as exc:
+        raise InvalidFileError(f"{_shown(path)}: {exc.message}") from exc
+    if header.split_count > 1:
+        raise UnsupportedError(f"{_shown(path)} is one part of a split model; merge its parts into one file first")
+    return header
+
+
+def config_of(header: Header) -> ModelConfig:
+    """Return the config of a model made from a GGUF file."""
+    return ModelConfig(
+        model_format="gguf",
+        model_family=header.architecture,
+        model_families=(header.architecture,),
+        model_type=header.parameter_size,
+        file_type=header.file_type,
+    )
+
+
+def _overlay_config(config: ModelConfig, request: CreateRequest) -> ModelConfig:
+    return msgspec.structs.replace(
+        config,
+        renderer=request.renderer or config.renderer,
+        parser=request.parser or config.parser,
+        requires=request.requires or config.requires,
+    )
+
+
+def _add_texts(store: Store, parts: Parts, request: CreateRequest, base: Model | None) -> Iterator[Progress]:
+    """Add what the request says over what the base has: licenses add, parameters merge, the others replace."""
+    if request.template:
+        yield _replace(store, parts, TEMPLATE_TYPE, request.template.encode())
+    if request.system:
+        yield _replace(store, parts, SYSTEM_TYPE, request.system.encode())
+    if request.parameters is not None:
+        merged = request.parameters.over(base.options if base else Options())
+        yield _replace(store, parts, PARAMS_TYPE, encode_go_json(dict(sorted(options_to_json(merged).items()))))
+    if request.messages:
+        yield _replace(store, parts, MESSAGES_TYPE, encode_go_json([_message_json(m) for m in request.messages]))
+    for text in request.licenses:
+        layer, step = _put(store, LICENSE_TYPE, text.encode())
+        if layer not in parts.layers:
+            parts.layers.append(layer)
+        yield step
+
+
+def _replace(store: Store, parts: Parts, media_type: str, data: bytes) -> Progress:
+    layer, step = _put(store, media_type, data)
+    parts.replace(media_type, [layer])
+    return step
+
+
+def _put(store: Store, media_type: str, data: bytes) -> tuple[Layer, Progress]:
+    digest = Digest.of(data)
+    verb = "using existing" if store.has_blob(digest) else "creating new"
+    store.put_bytes(data)
+    return Layer(media_type, digest, len(data)), Progress(f"{verb} layer {digest}", str(digest))
+
+
+def _message_json(message: Message) -> dict[str, str]:
+    return {"role": message.role, "content": message.content}
+
+
+def _check_path(path: str) -> None:
+    pure = PurePosixPath(path.replace("\\", "/"))
+    if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path or _DRIVE.match(path):
+        raise InvalidInputError(f"file path must be relative: {_shown(path)}")
+
+
+def _shown(path: str) -> str:
+    """Return the last part of a name that a client gave, short and printable."""
+    name = re.split(r"[/\\]", path)[-1][:80]
+    return "".join(char if char.isprintable() else "?" for char in name)

@@ -1,0 +1,100 @@
+"""Answers a chat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+
+from ollamapy.actions.answer import Ask, stream_answer
+from ollamapy.actions.constraint import grammar_of
+from ollamapy.actions.load import load_only, load_spec, unload
+from ollamapy.actions.models import ResolvedModel
+from ollamapy.actions.prompt import Prompt, fit_prompt
+from ollamapy.actions.sampling import merge_options
+from ollamapy.actions.services import Services
+from ollamapy.errors import InvalidInputError, UnsupportedError
+from ollamapy.scheduler.spec import Lease
+from ollamapy.types import ChatRequest, Chunk, Message, Think
+
+
+async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    """Yield the pieces of the answer; closing the generator ends the work at once.
+
+    A chat without messages loads the model, or unloads it where it shall be kept for no time.
+    """
+    started = services.clock()
+    if not request.model.strip():
+        raise InvalidInputError("model is required")
+    found = await services.models.resolve(services.store, request.model)
+    options = merge_options(request.options, found.model.options, request.fallback)
+    if not request.messages:
+        if request.keep_alive_seconds == 0:
+            yield await unload(services, found)
+        else:
+            yield await load_only(services, found, request.keep_alive_seconds, options)
+        return
+    check_chat(found, request)
+    ask = Ask(
+        options=options,
+        template_source=found.template_source,
+        started=started,
+        clock=services.clock,
+        grammar=grammar_of(request.format),
+        think=effective_think(found, request.think, request.model),
+        tools=request.tools,
+        shift=request.shift,
+        logprobs=request.logprobs,
+        top_logprobs=request.top_logprobs,
+    )
+    spec = load_spec(found, options, services.settings)
+    async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
+        prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
+        if request.render_only:
+            yield Chunk(rendered=prompt.text)
+            return
+        async with aclosing(stream_answer(lease, ask, prompt, spec.num_ctx)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def check_chat(found: ResolvedModel, request: ChatRequest) -> None:
+    """Raise UnsupportedError for a chat that the model can't have."""
+    found.require("completion", f'"{request.model}" does not support chat')
+    if request.tools:
+        found.require("tools", f"{found.model.name.full} does not support tools")
+    if any(message.images for message in request.messages):
+        check_images(found, request.model)
+
+
+def check_images(found: ResolvedModel, asked: str) -> None:
+    """Raise UnsupportedError: no model is given images yet."""
+    found.require("vision", f'"{asked}" does not support images: it is a text model; send text only')
+    raise UnsupportedError("image input is not supported; send text only")
+
+
+def effective_think(found: ResolvedModel, think: Think, asked: str) -> Think:
+    """Return whether the model thinks before it answers: one that can does so unless told otherwise."""
+    if "thinking" in found.capabilities:
+        return True if think is None else think
+    if think:
+        raise UnsupportedError(f'"{asked}" does not support thinking')
+    return None
+
+
+def with_model_messages(found: ResolvedModel, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return the messages behind the model's own: its system prompt, unless they begin with one, and its examples."""
+    system: tuple[Message, ...] = ()
+    if found.model.system and not (messages and messages[0].role == "system"):
+        system = (Message("system", found.model.system),)
+    return (*system, *found.model.messages, *messages)
+
+
+async def _prompt(
+    services: Services, lease: Lease, found: ResolvedModel, request: ChatRequest, ask: Ask, num_ctx: int
+) -> Prompt:
+    template = await services.templates.get(ask.template_source, lease.ready)
+    render = partial(template.chat, tools=request.tools, think=ask.think, extra=request.template_arguments)
+    messages = with_model_messages(found, request.messages)
+    bos_token = lease.ready.bos_token
+    return await fit_prompt(lease.runner, render, messages, num_ctx, truncate=request.truncate, bos_token=bos_token)

@@ -1,0 +1,52 @@
+"""Creates a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+
+from ollamapy.actions.build import build_model, check_request
+from ollamapy.actions.bundled import find_manifest
+from ollamapy.actions.services import Services
+from ollamapy.errors import ModelNotFoundError
+from ollamapy.names import Digest, ModelName
+from ollamapy.store import Model, Store, load_model
+from ollamapy.types import CreateRequest, Progress
+
+
+async def create(services: Services, request: CreateRequest) -> AsyncGenerator[Progress, None]:
+    """Yield the steps of making a model; the manifest is written last. The disk is used in threads.
+
+    Raises InvalidInputError, ModelNotFoundError for an unknown base, StoreError.
+    """
+    store = services.store
+    name = ModelName.parse(request.model)
+    await asyncio.to_thread(check_request, request)
+    base = await asyncio.to_thread(_read_base, store, request.base) if request.base else None
+    replaced = await asyncio.to_thread(_digests, store, name)
+    steps = build_model(store, name, request, base)
+    while (step := await asyncio.to_thread(_next, steps)) is not None:
+        if step.status == "success" and not services.settings.no_prune:
+            await asyncio.to_thread(store.prune, replaced)
+        yield step
+
+
+def _next(steps: Iterator[Progress]) -> Progress | None:
+    return next(steps, None)
+
+
+def _read_base(store: Store, text: str) -> Model:
+    name = ModelName.parse(text)
+    try:
+        return load_model(store, find_manifest(store, name).name)
+    except ModelNotFoundError as exc:
+        raise ModelNotFoundError(
+            str(name), f"model '{name}' not found; create it first, or name one that is here"
+        ) from exc
+
+
+def _digests(store: Store, name: ModelName) -> tuple[Digest, ...]:
+    try:
+        return store.read_manifest(name).manifest.digests
+    except ModelNotFoundError:
+        return ()

@@ -1,0 +1,106 @@
+"""Answers a single prompt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+
+from ollamapy import wire
+from ollamapy.actions.answer import Ask, stream_answer
+from ollamapy.actions.chat import check_images, effective_think, with_model_messages
+from ollamapy.actions.constraint import grammar_of
+from ollamapy.actions.load import load_only, load_spec, unload
+from ollamapy.actions.models import ResolvedModel
+from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of
+from ollamapy.actions.sampling import merge_options
+from ollamapy.actions.services import Services
+from ollamapy.errors import ContextLengthError, InvalidInputError, ModelNotFoundError
+from ollamapy.scheduler.spec import Lease
+from ollamapy.types import Chunk, GenerateRequest, Message, Options, Think
+
+
+async def generate(services: Services, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+    """Yield the pieces of the answer; closing the generator ends the work at once.
+
+    An empty prompt loads the model, or unloads it where it shall be kept for no time.
+    """
+    started = services.clock()
+    if not request.model.strip():
+        raise ModelNotFoundError("")
+    found = await services.models.resolve(services.store, request.model)
+    options = merge_options(request.options, found.model.options, Options())
+    if not request.prompt and request.keep_alive_seconds == 0:
+        yield await unload(services, found)
+        return
+    think = check_generate(found, request)
+    if not request.prompt:
+        yield await load_only(services, found, request.keep_alive_seconds, options)
+        return
+    ask = Ask(
+        options=options,
+        template_source="" if request.raw else request.template or found.template_source,
+        started=started,
+        clock=services.clock,
+        grammar=grammar_of(request.format),
+        think=None if request.raw else think,
+        shift=request.shift,
+        logprobs=request.logprobs,
+        top_logprobs=request.top_logprobs,
+        return_tokens=not request.raw,
+    )
+    spec = load_spec(found, options, services.settings)
+    async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
+        prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
+        if request.render_only:
+            yield Chunk(rendered=prompt.text)
+            return
+        async with aclosing(stream_answer(lease, ask, prompt, spec.num_ctx)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def check_generate(found: ResolvedModel, request: GenerateRequest) -> Think:
+    """Return whether the model thinks; raise InvalidInputError for a request that it can't answer."""
+    if request.raw and (request.template or request.system or request.context):
+        raise InvalidInputError("raw mode does not support template, system, or context")
+    think = effective_think(found, request.think, request.model)
+    found.require("completion", f'"{request.model}" does not support generate')
+    if request.suffix:
+        found.require("insert", f"{found.model.name.full} does not support insert")
+    if request.images:
+        check_images(found, request.model)
+    return think
+
+
+async def _prompt(
+    services: Services, lease: Lease, found: ResolvedModel, request: GenerateRequest, ask: Ask, num_ctx: int
+) -> Prompt:
+    if request.raw:
+        segments = (wire.Segment(request.prompt, special=True),)
+        check_size(size_of(segments), num_ctx)
+        return Prompt(segments, text=request.prompt)
+    template = await services.templates.get(ask.template_source, lease.ready)
+    if request.suffix:
+        infill = await asyncio.to_thread(template.infill, request.prompt, request.suffix, ask.think)
+        check_size(size_of(infill), num_ctx)
+        return Prompt(infill, text=text_of(infill))
+    render = partial(template.chat, think=ask.think)
+    turn = Message("user", request.prompt)
+    given = (Message("system", request.system), turn) if request.system else (turn,)
+    if not request.context:
+        return await fit_prompt(
+            lease.runner,
+            render,
+            with_model_messages(found, given),
+            num_ctx,
+            truncate=request.truncate,
+            bos_token=lease.ready.bos_token,
+        )
+    room = num_ctx - len(request.context)
+    if room <= 0:
+        raise ContextLengthError(len(request.context), num_ctx)
+    prompt = await fit_prompt(lease.runner, render, given, room, truncate=False)
+    return replace(prompt, tokens=request.context, add_special=False)

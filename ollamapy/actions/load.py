@@ -1,0 +1,77 @@
+"""Says how a model has to be loaded for a request, and loads or unloads it where nothing else was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ollamapy import wire
+from ollamapy.actions.models import ResolvedModel
+from ollamapy.actions.sampling import DEFAULT_NUM_BATCH, context_tokens
+from ollamapy.actions.services import Services
+from ollamapy.config import Settings
+from ollamapy.gguf import ArrayRef, Header
+from ollamapy.scheduler.memory import free_memory_bytes, kv_bytes_per_token, pool_cells
+from ollamapy.scheduler.spec import LoadSpec, model_key
+from ollamapy.types import Chunk, Final, Options
+
+MOST_SEQUENCES = 64
+
+
+def load_spec(found: ResolvedModel, options: Options, settings: Settings) -> LoadSpec:
+    """Return how to load a model for a request with these options."""
+    model, header = found.model, found.header
+    num_ctx = context_tokens(options, settings.context_length, header.context_length or 0)
+    token_bytes = bytes_per_token(header, settings.kv_cache_type)
+    n_ctx = pool_cells(num_ctx, settings.num_parallel, free_memory_bytes(), token_bytes)
+    adapters = [str(path) for path in model.adapters]
+    load = wire.LoadModel(
+        path=str(model.weights),
+        adapters=adapters,
+        n_ctx=n_ctx,
+        n_batch=options.num_batch or DEFAULT_NUM_BATCH,
+        n_seq_max=settings.num_parallel or MOST_SEQUENCES,
+        n_gpu_layers=-1 if options.num_gpu is None else options.num_gpu,
+        main_gpu=options.main_gpu,
+        use_mmap=options.use_mmap is not False,
+        n_threads=options.num_thread or 0,
+        flash_attention=settings.flash_attention,
+        kv_cache_type=settings.kv_cache_type,
+    )
+    return LoadSpec(str(model.name), spec_key(found), load, num_ctx)
+
+
+def spec_key(found: ResolvedModel) -> str:
+    """Return the key under which the scheduler knows a model."""
+    return model_key(str(found.model.weights), [str(path) for path in found.model.adapters])
+
+
+def bytes_per_token(header: Header, cache_type: str) -> int:
+    """Return an estimate of a model's KV cache for one token, in bytes."""
+    arch = header.architecture
+    heads = _largest(header, f"{arch}.attention.head_count") or 1
+    kv_heads = _largest(header, f"{arch}.attention.head_count_kv") or heads
+    head_size = header.integer(f"{arch}.attention.key_length") or (header.embedding_length or 0) // heads
+    return kv_bytes_per_token(header.block_count or 0, kv_heads, head_size, cache_type)
+
+
+async def load_only(
+    services: Services, found: ResolvedModel, keep_alive_seconds: float | None, options: Options
+) -> Chunk:
+    """Load a model, and say so."""
+    spec = load_spec(found, options, services.settings)
+    async with services.scheduler.acquire(spec, keep_alive_seconds):
+        return Chunk(final=Final("load"))
+
+
+async def unload(services: Services, found: ResolvedModel) -> Chunk:
+    """Unload a model as soon as it is idle, and say so; one that is not loaded is no error."""
+    await services.scheduler.unload(spec_key(found))
+    return Chunk(final=Final("unload"))
+
+
+def _largest(header: Header, key: str) -> int:
+    """Return a number, or the largest of one per layer."""
+    if isinstance(header.metadata.get(key), ArrayRef):
+        values: Sequence[object] = header.array(key)
+        return max((value for value in values if isinstance(value, int)), default=0)
+    return header.integer(key) or 0

@@ -1,0 +1,71 @@
+"""Finds the model that a request names, with all that answering needs to know of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from ollamapy.actions.bundled import find_manifest
+from ollamapy.actions.templates import choose_template
+from ollamapy.errors import ModelNotFoundError, UnsupportedError
+from ollamapy.gguf import Header
+from ollamapy.names import Digest, ModelName
+from ollamapy.store import Model, Store, StoredManifest, capabilities, load_model
+
+CACHED_MODELS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A stored model, the header of its weights and what it can do."""
+
+    model: Model
+    header: Header
+    capabilities: tuple[str, ...]
+    template_source: str
+
+    def require(self, capability: str, complaint: str) -> None:
+        """Raise UnsupportedError with that complaint where the model lacks the capability."""
+        if capability not in self.capabilities:
+            raise UnsupportedError(complaint)
+
+
+class ModelCache:
+    """The models asked for last, by name and manifest digest: a changed manifest is another model."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[tuple[ModelName, Digest], ResolvedModel] = OrderedDict()
+
+    async def resolve(self, store: Store, asked: str) -> ResolvedModel:
+        """Return the model of that name, reading the disk in a thread.
+
+        Raises InvalidNameError, ModelNotFoundError with the name as it was asked for, ManifestError.
+        """
+        return (await self.find(store, asked))[0]
+
+    async def find(self, store: Store, asked: str) -> tuple[ResolvedModel, StoredManifest]:
+        """Return the model of that name with its manifest; raises as `resolve` does."""
+        name = ModelName.parse(asked)
+        try:
+            stored = await asyncio.to_thread(find_manifest, store, name)
+        except ModelNotFoundError as exc:
+            raise ModelNotFoundError(asked.strip()) from exc
+        return await self.read(store, stored), stored
+
+    async def read(self, store: Store, stored: StoredManifest) -> ResolvedModel:
+        """Return the model of a manifest; raises ManifestError, InvalidFileError, UnsupportedError."""
+        key = (stored.name, stored.digest)
+        if key not in self._models:
+            self._models[key] = await asyncio.to_thread(read_model, store, stored.name)
+        self._models.move_to_end(key)
+        while len(self._models) > CACHED_MODELS:
+            self._models.popitem(last=False)
+        return self._models[key]
+
+
+def read_model(store: Store, name: ModelName) -> ResolvedModel:
+    """Read a model from the store; blocks."""
+    model = load_model(store, name)
+    header = model.header()
+    return ResolvedModel(model, header, capabilities(model, header), choose_template(model, header))

@@ -1,0 +1,110 @@
+"""Makes the prompt of a chat fit the context: renders, counts, and leaves out the oldest turns where it must."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ollamapy import wire
+from ollamapy.actions.history import droppable_groups, without_groups
+from ollamapy.errors import ContextLengthError, InvalidInputError
+from ollamapy.scheduler.spec import ModelRunner
+from ollamapy.types import Message
+
+MOST_TOKEN_BYTES = 512  # no vocabulary has many tokens as long as this
+
+Render = Callable[[Sequence[Message]], Sequence[wire.Segment]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as the worker gets it: token ids, then text still to tokenise. `text` is all that was rendered."""
+
+    segments: tuple[wire.Segment, ...]
+    tokens: tuple[int, ...] = ()
+    add_special: bool = True
+    text: str = ""
+    dropped_messages: int = 0
+
+
+async def fit_prompt(
+    runner: ModelRunner,
+    render: Render,
+    messages: Sequence[Message],
+    num_ctx: int,
+    *,
+    truncate: bool,
+    bos_token: str = "",
+) -> Prompt:
+    """Return the prompt of these messages, of fewer where `truncate` allows it and all are too many.
+
+    A prompt fits when one token is left for the answer. Raises ContextLengthError where nothing may be left out.
+    """
+    segments = await asyncio.to_thread(render, messages)
+    add_special = not (bos_token and text_of(segments).startswith(bos_token))
+    size_bytes = size_of(segments)
+    if size_bytes + len(segments) + 2 < num_ctx:  # a token has at least one byte
+        return Prompt(tuple(segments), (), add_special, text_of(segments))
+    if not truncate:
+        check_size(size_bytes, num_ctx)
+        return Prompt(tuple(segments), (), add_special, text_of(segments))
+    return await _Fitting(runner, render, messages, num_ctx, add_special).run()
+
+
+def check_size(size_bytes: int, num_ctx: int) -> None:
+    """Raise InvalidInputError for a prompt that is so long that counting its tokens would be a waste."""
+    if size_bytes > num_ctx * MOST_TOKEN_BYTES:
+        raise InvalidInputError(
+            f"the prompt is too long: {size_bytes} bytes can't fit the context length of {num_ctx} tokens; shorten it"
+        )
+
+
+def size_of(segments: Sequence[wire.Segment]) -> int:
+    """Return the length of a prompt in bytes."""
+    return sum(len(segment.text.encode("utf-8", "replace")) for segment in segments)
+
+
+def text_of(segments: Sequence[wire.Segment]) -> str:
+    """Return a prompt as text."""
+    return "".join(segment.text for segment in segments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    runner: ModelRunner
+    render: Render
+    messages: Sequence[Message]
+    num_ctx: int
+    add_special: bool
+
+    async def run(self) -> Prompt:
+        """Find by bisection how few of the oldest groups must go: each that goes makes the prompt shorter."""
+        whole = await self._attempt([])
+        if isinstance(whole, Prompt):
+            return whole
+        groups = droppable_groups(self.messages)
+        best = await self._attempt(groups) if groups else whole
+        if not isinstance(best, Prompt):
+            raise best
+        too_few, enough = 0, len(groups)
+        while enough - too_few > 1:
+            middle = (too_few + enough) // 2
+            attempt = await self._attempt(groups[:middle])
+            if isinstance(attempt, Prompt):
+                best, enough = attempt, middle
+            else:
+                too_few = middle
+        return best
+
+    async def _attempt(self, dropped: Sequence[tuple[int, ...]]) -> Prompt | InvalidInputError:
+        kept = without_groups(self.messages, dropped)
+        segments = await asyncio.to_thread(self.render, kept)
+        try:
+            check_size(size_of(segments), self.num_ctx)
+        except InvalidInputError as exc:
+            return exc
+        tokens = await self.runner.tokenize(segments, self.add_special)
+        if len(tokens) >= self.num_ctx:
+            return ContextLengthError(len(tokens), self.num_ctx)
+        return Prompt((), tuple(tokens), False, text_of(segments), len(self.messages) - len(kept))

@@ -1,0 +1,39 @@
+"""What every action works with, built once by the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ollamapy.actions.models import ModelCache
+from ollamapy.actions.templates import TemplateCache
+from ollamapy.config import Settings
+from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec
+from ollamapy.store import Store
+
+
+class Scheduler(Protocol):
+    """Which models are loaded. `ollamapy.scheduler.loop.Scheduler` is one."""
+
+    def acquire(self, spec: LoadSpec, keep_alive_seconds: float | None) -> AbstractAsyncContextManager[Lease]:
+        """Wait until the model is loaded and there is room for one more request."""
+
+    def loaded(self) -> Sequence[LoadedModel]:
+        """Return what is in memory."""
+
+    async def unload(self, key: str) -> None:
+        """Unload a model as soon as it is idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running daemon; `clock` is monotonic, in seconds."""
+
+    settings: Settings
+    store: Store
+    scheduler: Scheduler
+    clock: Callable[[], float]
+    models: ModelCache = field(default_factory=ModelCache)
+    templates: TemplateCache = field(default_factory=TemplateCache)

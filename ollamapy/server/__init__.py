@@ -1,0 +1,1 @@
+"""The HTTP API: routes, guards and streams. Home of starlette and uvicorn."""

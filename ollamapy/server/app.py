@@ -1,0 +1,147 @@
+"""Runs the daemon: builds its parts once, binds its port, serves until a signal, stops within bounds."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ollamapy.actions.services import Services
+from ollamapy.config import Settings
+from ollamapy.errors import ServiceError
+from ollamapy.runner.launch import WorkerPool
+from ollamapy.scheduler.loop import Scheduler
+from ollamapy.scheduler.spec import LoadSpec, ModelRunner
+from ollamapy.server.application import build_app
+from ollamapy.server.guard import policy_of
+from ollamapy.server.protocol import HttpProtocol
+from ollamapy.store import Store
+from ollamapy.version import OLLAMA_VERSION, __version__
+
+__all__ = ["DaemonServer", "bind", "build_app", "build_server", "serve"]
+
+BACKLOG = 2048
+SHUTDOWN_SECONDS = 5  # for answers that are under way
+DEFAULT_MAX_LOADED = 1
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+logger = logging.getLogger("ollamapy.server")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; blocks, and must be called from the main thread.
+
+    Raises ConfigError for an address that everybody could reach without a key, ServiceError for one that can't be
+    bound, StoreError for a store that can't be written.
+    """
+    configure_logging(settings.debug)
+    policy_of(settings)
+    store = Store(settings.models_dir)
+    store.check_writable()
+    with bind(settings) as listener:
+        build_server(settings, store).run([listener])
+
+
+def build_server(settings: Settings, store: Store) -> DaemonServer:
+    """Put the parts of a daemon together."""
+    pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
+
+    def launch(spec: LoadSpec) -> ModelRunner:
+        return pool.runner(spec.name, spec.load)
+
+    scheduler = Scheduler(settings, launch, max_loaded=settings.max_loaded_models or DEFAULT_MAX_LOADED)
+
+    async def close() -> None:
+        await scheduler.close()
+        await pool.close()
+
+    return DaemonServer(build_app(Services(settings, store, scheduler, time.monotonic), close))
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return a listening socket's address taken, not listening yet; raises ServiceError with the remedy."""
+    host, port = settings.host.bind_host, settings.host.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as exc:
+        raise ServiceError(f"{host} is no address of this machine ({exc.strerror}); set OLLAMA_HOST to one") from exc
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as exc:
+        listener.close()
+        raise ServiceError(_bind_text(exc, host, port)) from exc
+    listener.setblocking(False)
+    return listener
+
+
+def configure_logging(debug: int) -> None:
+    """Send the log of this package, and warnings of the web server, to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    for name, level in (("ollamapy", logging.DEBUG if debug else logging.INFO), ("uvicorn", logging.WARNING)):
+        log = logging.getLogger(name)
+        log.handlers = [handler]
+        log.setLevel(level)
+        log.propagate = False
+
+
+class DaemonServer(uvicorn.Server):
+    """A web server that says where it listens, and ends quietly on SIGINT and SIGTERM."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=HttpProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                headers=[("server", f"ollamapy/{__version__}")],
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and log it."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            logger.info("Listening on http://%s:%d (version %s, API %s)", shown, port, __version__, OLLAMA_VERSION)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Let SIGINT and SIGTERM end the server; a second SIGINT ends it without waiting for answers."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _bind_text(exc: OSError, host: str, port: int) -> str:
+    if exc.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} on {host} is in use; stop the server that runs there (another ollamapy or ollama?) or choose "
+            f"another port, such as OLLAMA_HOST={host}:{port + 1 if port < 65535 else 11435}"
+        )
+    if exc.errno == errno.EACCES:
+        return f"not allowed to listen on port {port}; choose one above 1023, such as OLLAMA_HOST={host}:11434"
+    return f"can't listen on {host}:{port} ({exc.strerror}); set OLLAMA_HOST to an address of this machine"

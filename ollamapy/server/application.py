@@ -1,0 +1,106 @@
+"""Builds the ASGI application out of routes, guards and error handlers."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ollamapy.actions.services import Services
+from ollamapy.errors import OllamapyError
+from ollamapy.server.errors import Failure, error_response, failure_of, is_openai
+from ollamapy.server.guard import Guard, policy_of
+from ollamapy.server.routes_native import NativeRoutes
+from ollamapy.server.routes_openai import OpenaiRoutes
+
+CLIENT_GONE = 499
+TEXTS = {404: "404 page not found", 405: "405 method not allowed"}
+
+logger = logging.getLogger("ollamapy.server")
+
+
+def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIApp:
+    """Return the application; raises ConfigError where the settings would leave it open to everybody.
+
+    `close` is awaited when the application's lifespan ends.
+    """
+    policy = policy_of(services.settings)
+    routes = [*NativeRoutes(services).routes(), *OpenaiRoutes(services).routes()]
+    app = Starlette(
+        routes=routes,
+        lifespan=_lifespan(close),
+        exception_handlers={
+            OllamapyError: _on_error,
+            RecursionError: _on_error,
+            HTTPException: _on_http_error,
+            ClientDisconnect: _on_disconnect,
+            Exception: _on_unexpected,
+        },
+    )
+    return RequestIds(Guard(app, policy))
+
+
+class RequestIds:
+    """ASGI application that gives each response of another one an `x-request-id`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request; the id is in `scope["state"]` too."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        header = (b"x-request-id", request_id.encode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def _lifespan(close: Callable[[], Awaitable[None]]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await close()
+
+    return lifespan
+
+
+async def _on_error(request: Request, exc: Exception) -> Response:
+    failure = failure_of(exc)
+    told = failure.message if failure.status >= 500 else type(exc).__name__  # what a client sent stays out of the log
+    level = logging.WARNING if failure.status >= 500 else logging.INFO
+    logger.log(level, "%s %s: %d %s", request.method, request.url.path, failure.status, told)
+    return error_response(failure, request.url.path)
+
+
+async def _on_unexpected(request: Request, exc: Exception) -> Response:
+    return error_response(failure_of(exc), request.url.path)
+
+
+async def _on_http_error(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    text = TEXTS.get(exc.status_code, exc.detail)
+    if is_openai(request.url.path):
+        return error_response(Failure(exc.status_code, text), request.url.path)
+    return PlainTextResponse(text, exc.status_code, exc.headers)
+
+
+async def _on_disconnect(_request: Request, _exc: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)

@@ -1,0 +1,92 @@
+"""The HTTP status of every error, and the shape in which each API tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from starlette.responses import Response
+
+from ollamapy.dialects import native, openai
+from ollamapy.errors import (
+    CapacityError,
+    ContextLengthError,
+    DigestMismatchError,
+    ForbiddenError,
+    InvalidInputError,
+    ModelNotFoundError,
+    NotFoundError,
+    OllamapyError,
+    QueueFullError,
+    RunnerError,
+    ServiceError,
+    StoreError,
+    TooLargeError,
+    WorkerTimeoutError,
+)
+
+STATUS: dict[type[OllamapyError], int] = {
+    OllamapyError: 500,
+    InvalidInputError: 400,
+    TooLargeError: 413,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    StoreError: 500,
+    DigestMismatchError: 400,
+    CapacityError: 503,
+    RunnerError: 500,
+    WorkerTimeoutError: 504,
+    ServiceError: 503,
+}
+CODES: dict[type[OllamapyError], str] = {
+    ContextLengthError: "context_length_exceeded",
+    ModelNotFoundError: "model_not_found",
+    QueueFullError: "server_busy",
+}
+RETRY_AFTER = {503: "1"}
+INTERNAL_TEXT = "internal error; the daemon's log tells more"
+NESTED_TEXT = "invalid JSON: the request body is nested too deeply"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as a client is told of it; `code` is OpenAI's word for it."""
+
+    status: int
+    message: str
+    code: str | None = None
+
+
+def failure_of(exc: BaseException) -> Failure:
+    """Return what a client is told of an error; nothing of an unexpected one, whose text may hold anything."""
+    if isinstance(exc, RecursionError):
+        return Failure(400, NESTED_TEXT)
+    if not isinstance(exc, OllamapyError):
+        return Failure(500, INTERNAL_TEXT)
+    lineage = type(exc).__mro__
+    status = next(STATUS[kind] for kind in lineage if kind in STATUS)
+    code = next((CODES[kind] for kind in lineage if kind in CODES), None)
+    return Failure(status, exc.message, code)
+
+
+def is_openai(path: str) -> bool:
+    """Return whether a path belongs to OpenAI's API, whose errors have another shape."""
+    return path.startswith("/v1/")
+
+
+def error_body(failure: Failure, path: str) -> bytes:
+    """Return the body of a failed request in the shape of the API that the path belongs to."""
+    if is_openai(path):
+        return msgspec.json.encode(openai.error_body(failure.message, failure.status, failure.code))
+    return native.encode(native.ErrorRecord(error=failure.message))
+
+
+def error_response(failure: Failure, path: str) -> Response:
+    """Return a failed request's response."""
+    headers = {}
+    if failure.status in RETRY_AFTER:
+        headers["retry-after"] = RETRY_AFTER[failure.status]
+    if failure.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    media_type = "application/json" if is_openai(path) else "application/json; charset=utf-8"
+    return Response(error_body(failure, path), failure.status, headers, media_type)

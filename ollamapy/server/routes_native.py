@@ -1,0 +1,145 @@
+"""The routes of Ollama's own API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ollamapy.actions.blobs import has_blob, receive_blob
+from ollamapy.actions.chat import chat
+from ollamapy.actions.copy import copy
+from ollamapy.actions.create import create
+from ollamapy.actions.delete import delete
+from ollamapy.actions.generate import generate
+from ollamapy.actions.list import list_models
+from ollamapy.actions.ps import list_loaded
+from ollamapy.actions.services import Services
+from ollamapy.actions.show import show
+from ollamapy.actions.tokens import detokenize, tokenize
+from ollamapy.dialects import native
+from ollamapy.dialects.fields import Fields
+from ollamapy.dialects.native_requests import (
+    chat_request,
+    create_request,
+    generate_request,
+    model_name,
+    read_tokens,
+)
+from ollamapy.server.body import part_stream, read_fields
+from ollamapy.server.stream import JSON, Answer
+from ollamapy.server.writers import ChatWriter, GenerateWriter, ProgressWriter
+from ollamapy.types import Chunk, Progress
+from ollamapy.version import OLLAMA_VERSION, __version__
+
+NAME = "ollamapy"
+
+
+class NativeRoutes:
+    """One method per route; each reads the request, asks an action and writes its answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the route table."""
+        return (
+            Route("/", self.greet, methods=["GET"]),
+            Route("/health", self.health, methods=["GET"]),
+            Route("/api/version", self.version, methods=["GET"]),
+            Route("/api/tags", self.tags, methods=["GET"]),
+            Route("/api/ps", self.ps, methods=["GET"]),
+            Route("/api/show", self.show, methods=["POST"]),
+            Route("/api/chat", self.chat, methods=["POST"]),
+            Route("/api/generate", self.generate, methods=["POST"]),
+            Route("/api/create", self.create, methods=["POST"]),
+            Route("/api/copy", self.copy, methods=["POST"]),
+            Route("/api/delete", self.delete, methods=["DELETE"]),
+            Route("/api/blobs/{digest}", self.probe_blob, methods=["HEAD"]),
+            Route("/api/blobs/{digest}", self.receive_blob, methods=["POST"]),
+            Route("/api/tokenize", self.tokenize, methods=["POST"]),
+            Route("/api/detokenize", self.detokenize, methods=["POST"]),
+        )
+
+    async def greet(self, _request: Request) -> Response:
+        """GET /: the text that tells clients that a server runs."""
+        return PlainTextResponse("Ollama is running")
+
+    async def health(self, _request: Request) -> Response:
+        """GET /health."""
+        return Response(b'{"status":"ok"}', media_type=JSON)
+
+    async def version(self, _request: Request) -> Response:
+        """GET /api/version."""
+        return _json(native.VersionRecord(version=OLLAMA_VERSION, name=NAME, ollamapy_version=__version__))
+
+    async def tags(self, _request: Request) -> Response:
+        """GET /api/tags."""
+        return _json(native.ListRecord(models=await list_models(self._services)))
+
+    async def ps(self, _request: Request) -> Response:
+        """GET /api/ps."""
+        return _json(native.LoadedListRecord(models=await list_loaded(self._services)))
+
+    async def show(self, request: Request) -> Response:
+        """POST /api/show."""
+        fields = await self._read(request)
+        return _json(await show(self._services, model_name(fields), verbose=fields.flag("verbose")))
+
+    async def chat(self, request: Request) -> Answer[Chunk]:
+        """POST /api/chat."""
+        ask = chat_request(await self._read(request))
+        return Answer(chat(self._services, ask), ChatWriter(ask.model), stream=ask.stream)
+
+    async def generate(self, request: Request) -> Answer[Chunk]:
+        """POST /api/generate."""
+        ask = generate_request(await self._read(request))
+        return Answer(generate(self._services, ask), GenerateWriter(ask.model), stream=ask.stream)
+
+    async def create(self, request: Request) -> Answer[Progress]:
+        """POST /api/create."""
+        ask = create_request(await self._read(request))
+        return Answer(create(self._services, ask), ProgressWriter(), stream=ask.stream)
+
+    async def copy(self, request: Request) -> Response:
+        """POST /api/copy."""
+        fields = await self._read(request)
+        await copy(self._services, fields.text("source"), fields.text("destination"))
+        return Response()
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE /api/delete."""
+        await delete(self._services, model_name(await self._read(request)))
+        return Response()
+
+    async def probe_blob(self, request: Request) -> Response:
+        """HEAD /api/blobs/{digest}."""
+        return Response(status_code=200 if await has_blob(self._services, request.path_params["digest"]) else 404)
+
+    async def receive_blob(self, request: Request) -> Response:
+        """POST /api/blobs/{digest}: 201 for a new blob, 200 for one that is there."""
+        is_new = await receive_blob(self._services, request.path_params["digest"], part_stream(request))
+        return Response(status_code=201 if is_new else 200)
+
+    async def tokenize(self, request: Request) -> Response:
+        """POST /api/tokenize."""
+        fields = await self._read(request)
+        model = fields.text("model")
+        tokens = await tokenize(self._services, model, fields.text("content") or fields.text("text"))
+        return _json(native.TokensRecord(model=model, tokens=tokens))
+
+    async def detokenize(self, request: Request) -> Response:
+        """POST /api/detokenize."""
+        fields = await self._read(request)
+        model = fields.text("model")
+        text = await detokenize(self._services, model, read_tokens(fields, "tokens"))
+        return _json(native.TextRecord(model=model, content=text))
+
+    async def _read(self, request: Request) -> Fields:
+        return await read_fields(request, self._services.settings.max_body_bytes)
+
+
+def _json(record: native.Record) -> Response:
+    return Response(native.encode(record), media_type=JSON)

@@ -1,0 +1,63 @@
+"""The routes of OpenAI's API."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from ollamapy.actions.chat import chat
+from ollamapy.actions.list import find_model, list_models
+from ollamapy.actions.services import Services
+from ollamapy.dialects import openai
+from ollamapy.dialects.native import ModelRecord
+from ollamapy.dialects.openai_requests import chat_completion_request
+from ollamapy.server.body import read_fields
+from ollamapy.server.stream import Answer
+from ollamapy.server.writers import CompletionWriter
+from ollamapy.types import Chunk
+
+JSON = "application/json"
+
+
+class OpenaiRoutes:
+    """One method per route; each reads the request, asks an action and writes its answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the route table."""
+        return (
+            Route("/v1/chat/completions", self.chat_completions, methods=["POST"]),
+            Route("/v1/models", self.models, methods=["GET"]),
+            Route("/v1/models/{model:path}", self.model, methods=["GET"]),
+        )
+
+    async def chat_completions(self, request: Request) -> Answer[Chunk]:
+        """POST /v1/chat/completions."""
+        fields = await read_fields(request, self._services.settings.max_body_bytes)
+        ask = chat_completion_request(fields)
+        answer_id = f"chatcmpl-{secrets.token_hex(12)}"
+        writer = openai.EventWriter(answer_id, ask.chat.model, int(time.time()), ask.include_usage)
+        return Answer(chat(self._services, ask.chat), CompletionWriter(writer), stream=ask.chat.stream)
+
+    async def models(self, _request: Request) -> Response:
+        """GET /v1/models."""
+        data = [_entry(record) for record in await list_models(self._services)]
+        return Response(openai.encode(openai.ModelList(data)), media_type=JSON)
+
+    async def model(self, request: Request) -> Response:
+        """GET /v1/models/{model}."""
+        asked = request.path_params["model"]
+        record = await find_model(self._services, asked)
+        return Response(openai.encode(_entry(record, asked)), media_type=JSON)
+
+
+def _entry(record: ModelRecord, shown_id: str = "") -> openai.Model:
+    return openai.model_entry(record, int(datetime.fromisoformat(record.modified_at).timestamp()), shown_id)
