@@ -77,7 +77,7 @@ clean_up() { # leave no half of an installation
     }
 }
 
-run_logged() { # LABEL COMMAND...: run it with its output in the log, and show that time passes
+run_logged() { # LABEL COMMAND...: run it with its output in the log, and show how far it is
     run_label=$1
     shift
     printf '\n# %s\n' "$run_label" >>"$log"
@@ -88,22 +88,25 @@ run_logged() { # LABEL COMMAND...: run it with its output in the log, and show t
     while kill -0 "$child" 2>/dev/null; do
         run_seconds=$(($(date +%s) - run_start))
         if [ -t 1 ]; then
-            printf '\r  %s ... %s s ' "$run_label" "$run_seconds"
+            printf '\r  %s ... %s s %s ' "$run_label" "$run_seconds" "$(compiled_files)"
         elif [ $((run_seconds - run_shown)) -ge 15 ]; then
             run_shown=$run_seconds
-            say "  $run_label ... $run_seconds s"
+            say "  $run_label ... $run_seconds s $(compiled_files)"
         fi
         sleep 1
     done
     run_status=0
     wait "$child" || run_status=$?
     child=""
-    run_seconds=$(($(date +%s) - run_start))
     run_result=done
     [ "$run_status" -eq 0 ] || run_result=failed
-    if [ -t 1 ]; then printf '\r'; fi
-    say "  $run_label: $run_result in $run_seconds s"
+    [ ! -t 1 ] || printf '\r\033[K'
+    say "  $run_label: $run_result in $(($(date +%s) - run_start)) s"
     return "$run_status"
+}
+
+compiled_files() { # "[17/240]", where the log's end has ninja's count
+    tail -c 200000 "$log" | sed -n 's/^ *\(\[[0-9]*\/[0-9]*\]\) .*/\1/p' | tail -n 1
 }
 
 log_has() { grep -qiE "$1" "$log"; }
@@ -111,7 +114,7 @@ log_has() { grep -qiE "$1" "$log"; }
 fail_with_log() { # WHAT: show the log's end, and the likeliest cause with its remedy
     kept_log=$(mktemp "${TMPDIR:-/tmp}/ollamapy-install-log.XXXXXX") && cp "$log" "$kept_log" || kept_log=$log
     printf '\n--- last lines of %s\n' "$kept_log" >&2
-    tail -n 25 "$kept_log" >&2
+    tail -n 25 "$kept_log" | cut -c 1-200 >&2
     printf -- '---\n' >&2
     if log_has 'no space left|disk quota exceeded'; then
         die "$1: the disk is full." "df -h $(quote "$prefix")   # free some space, then run ./install.sh again"
@@ -145,7 +148,8 @@ find_python() { # sets python: the first that is new enough and can make a priva
         elif ! is_working "$found" -c 'import ensurepip, venv' && ! is_working uv --version; then
             no_venv=$found
         else
-            python=$found
+            # The interpreter itself, not a shim and not an active environment, which may go away.
+            python=$("$found" -c 'import sys; print(getattr(sys, "_base_executable", "") or sys.executable)')
             return
         fi
     done
@@ -310,7 +314,7 @@ compile_llama() {
     set -- --no-deps --wheel-dir "$wheels" "$llama"
     [ "$CMAKE_ARGS" = " " ] || set -- --no-cache-dir --no-binary llama-cpp-python "$@"
     export CMAKE_ARGS
-    pip wheel "$@"
+    pip wheel --verbose "$@"
 }
 
 install_packages() {
@@ -470,7 +474,7 @@ install_new() {
 
 uninstall() {
     [ -f "$lib/manifest" ] || { say "ollamapy is not installed at $prefix; nothing to remove."; return; }
-    models=$(models_folder)
+    find_data
     stop_daemons
     sed -n 's/^line	//p' "$lib/manifest" | while IFS= read -r profile; do remove_from_path "$profile"; done
     sed -n 's/^file	//p' "$lib/manifest" | while IFS= read -r file; do [ -s "$file" ] || rm -f "$file"; done
@@ -482,15 +486,24 @@ uninstall() {
     rm -f "$lib/stamp" "$lib/install.log" "$lib/manifest"
     rmdir "$lib" 2>/dev/null || :
     remove_folders "$folders"
+    case $logs in */ollamapy*)
+        rm -rf "$logs"
+        rmdir "$(dirname "$logs")" 2>/dev/null || :
+    esac
     say "Removed ollamapy from $prefix."
     remove_models
 }
 
-models_folder() { # where the installed ollamapy keeps its models
+find_data() { # sets models and logs: where the installed ollamapy keeps them
     for installed in "$lib"/env-*/bin/python; do
-        "$installed" -c 'import os; from ollamapy.config import read_settings; print(read_settings(os.environ).models_dir)' \
-            2>/dev/null || :
-    done | head -n 1
+        data=$("$installed" -c '
+import os, platformdirs
+from ollamapy.config import read_settings
+print(read_settings(os.environ).models_dir)
+print(platformdirs.user_log_path("ollamapy", appauthor=False))' 2>/dev/null) || continue
+        models=$(printf '%s\n' "$data" | sed -n 1p)
+        logs=$(printf '%s\n' "$data" | sed -n 2p)
+    done
 }
 
 stop_daemons() { # daemons and workers that run from the environment which goes away
@@ -581,7 +594,7 @@ enter_checkout() { # sets checkout and version
 }
 
 job=install run_demo=no assume_yes=no modify_path=yes dry_run=no prefix="" requested=auto
-child="" unfinished="" scratch="" made="" lib=/nonexistent
+child="" unfinished="" scratch="" made="" lib=/nonexistent models="" logs=""
 marker="# added by ollamapy's install.sh"
 os=$(uname -s)
 start_dir=$(pwd)

@@ -300,8 +300,11 @@ def test_uninstall_leaves_the_models_alone_where_nobody_answers_and_nothing_else
     run = cycle.runs["uninstall"]
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Kept the models in" in run.stdout
-    data = cycle.machine.home / ".local" / "share"
-    left = [path for path in cycle.files["uninstall"] if not path.startswith(str(data)) and Path(path) != data.parent]
+    local = cycle.machine.home / ".local"
+    kept = (str(local / "share"), str(local / "state"))
+    left = [
+        path for path in cycle.files["uninstall"] if not path.startswith(kept[0]) and path not in (kept[1], str(local))
+    ]
     assert left == []
 
 

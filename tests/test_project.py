@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ollamapy.modelfile import parse_modelfile
+from ollamapy.options import options_from_parameters
 from ollamapy.version import OLLAMA_VERSION, __version__
 from tests.conftest import CHECKOUT
 
@@ -86,6 +88,14 @@ def test_files_and_functions_are_short_and_the_module_says_what_it_owns(path: Pa
     assert ast.get_docstring(tree)
     long = [f.name for f in functions(tree) if (f.end_lineno or f.lineno) - f.lineno >= MAX_FUNCTION_LINES]
     assert long == []
+
+
+@pytest.mark.parametrize("path", sorted(CHECKOUT.glob("modelfiles/*/Modelfile")), ids=lambda path: path.parent.name)
+def test_every_sample_modelfile_is_read_and_names_a_file_beside_it(path: Path) -> None:
+    modelfile = parse_modelfile(path.read_bytes())
+    options_from_parameters(modelfile.parameters)
+    assert modelfile.licenses
+    assert all((path.parent / source).is_file() for source in modelfile.from_)
 
 
 def test_every_test_folder_is_a_package() -> None:
