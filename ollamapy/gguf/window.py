@@ -23,7 +23,7 @@ MAX_STRING_BYTES = 16 << 20
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 # One string of 0 to 255 bytes with its length in front, the usual lengths first; 256 of them are skipped by one match.
-_LENGTHS = (*range(4, 24), 3, 2, 1, *range(24, 256), 0)
+_LENGTHS = (*range(4, 24), 3, 2, 1, 0, *range(24, 256))
 _STRING = b"|".join(re.escape(bytes([length])) + b"\\0{7}.{%d}" % length for length in _LENGTHS)
 _STRINGS_PER_MATCH = 256
 _LONGEST_MATCH = _STRINGS_PER_MATCH * (8 + 255)
@@ -120,6 +120,10 @@ class Window:
 
     def _step_over_strings(self, count: int) -> None:
         for _ in repeat(None, count):
+            data, at = self._bytes, self._at + 8
+            if at <= len(data) and (end := at + _U64.unpack_from(data, at - 8)[0]) <= len(data):
+                self._at = end
+                continue
             length = self.u64()
             if length > MAX_STRING_BYTES:
                 raise InvalidFileError(f"malformed GGUF: a token of {length} bytes")
