@@ -18,18 +18,18 @@ from ollamapy.errors import LoadError, RunnerError, WorkerTimeoutError
 from ollamapy.runner.frames import FrameSplitter
 from ollamapy.runner.log import LogTail
 
-WRITE_WAIT_SECONDS = 30.0
-LINGER_SECONDS = 1.0  # how long an ended worker's pipes, or a worker without its output pipe, may stay
+LINGER_SECONDS = 1.0  # how long the pipes of a worker that is gone may stay open
 
 _log = logging.getLogger("ollamapy.runner")
 
 
 @dataclass(frozen=True, slots=True)
 class Grace:
-    """How long a worker may take to end by itself: after its input was closed, then after SIGTERM."""
+    """How long a worker may take: to end by itself after its input was closed, after SIGTERM, and to take input."""
 
     eof_seconds: float = 3.0
     terminate_seconds: float = 3.0
+    input_seconds: float = 30.0
 
 
 DEFAULT_GRACE = Grace()
@@ -102,13 +102,13 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             stdin.write(wire.encode_frame(message))
 
     async def send(self, message: wire.Message) -> None:
-        """Wait until the worker takes input, then queue the message; raises WorkerTimeoutError after 30 s."""
+        """Wait until the worker takes input, then queue the message; raises WorkerTimeoutError where it takes none."""
         try:
-            async with asyncio.timeout(WRITE_WAIT_SECONDS):
+            async with asyncio.timeout(self._grace.input_seconds):
                 await self._writable.wait()
         except TimeoutError:
             raise WorkerTimeoutError(
-                f"the model's worker process has taken no input for {WRITE_WAIT_SECONDS:g} seconds; "
+                f"the model's worker process has taken no input for {self._grace.input_seconds:g} seconds; "
                 "unload the model and send the request again"
             ) from None
         self.post(message)
@@ -141,11 +141,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             self._receive(data)
 
     def pipe_connection_lost(self, fd: int, _exc: Exception | None) -> None:
-        """Release senders when the input breaks; end a worker that closed its output, for it is of no use."""
+        """Release senders when the input breaks."""
         if fd == 0:
             self._writable.set()
-        if fd == 1:
-            self._loop.call_later(LINGER_SECONDS, self.kill)
 
     def process_exited(self) -> None:
         """Leave a moment for the rest of the output, then close the pipes, which a grandchild may hold open."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -143,6 +144,9 @@ def _misbehave(way: str, last_words: str) -> None:
         _write(b"llama_print_timings: something that was printed\n")
     if way == "bad-frame":
         _write(wire.HEADER.pack(3) + b"\xc1\xc1\xc1")
+    if way == "leave-child":  # which holds the pipes open, as a debugger that llama.cpp starts would
+        subprocess.Popen(("sleep", "3"))
+        os.kill(os.getpid(), signal.SIGKILL)
     if way == "hello-again":
         _send(wire.Hello(os.getpid()))
 

@@ -17,9 +17,10 @@ LOAD = wire.LoadModel(path="/models/blobs/sha256-aa", adapters=[], n_ctx=4096)
 MakeRunner = Callable[..., Runner]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(params=[pytest.param(False, id="asyncio"), pytest.param(True, id="uvloop")])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both event loops that the daemon may run on: they handle child processes with code of their own."""
+    return "asyncio", {"use_uvloop": request.param}
 
 
 def is_running(pid: int | None) -> bool:

@@ -255,6 +255,13 @@ async def test_nonsense_while_answering_ends_the_worker(make_runner: MakeRunner,
     assert not is_running(runner.pid)
 
 
+async def test_a_death_is_noticed_though_a_grandchild_holds_the_pipes_open(make_runner: MakeRunner) -> None:
+    runner = make_runner()
+    await runner.start()
+    with pytest.raises(WorkerExitedError, match="killed by signal 9"):
+        await answer(runner, "!leave-child")
+
+
 async def test_a_question_fails_when_the_worker_dies(make_runner: MakeRunner) -> None:
     runner = make_runner("--stop-reading")
     await runner.start()
@@ -277,6 +284,17 @@ async def test_a_worker_that_stops_reading_blocks_nobody_else(make_runner: MakeR
     await asyncio.wait(stuck)
     await deaf.stop()
     assert not is_running(deaf.pid)
+
+
+async def test_a_request_that_the_worker_does_not_take_fails_in_time(make_runner: MakeRunner) -> None:
+    runner = make_runner("--stop-reading", grace=Grace(0.05, 0.05, input_seconds=0.05))
+    await runner.start()
+    filling = asyncio.create_task(answer(runner, "x" * 10_000_000))
+    await asyncio.sleep(0)
+    with pytest.raises(WorkerTimeoutError, match="taken no input"):
+        await answer(runner, "hello")
+    filling.cancel()
+    await asyncio.wait({filling})
 
 
 # ---- stopping
