@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import stat
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,13 +33,15 @@ def places(found: Callable[[ast.AST], bool]) -> set[str]:
     return {str(p.relative_to(PACKAGE)) for p in SOURCES if any(found(node) for node in ast.walk(parse(p)))}
 
 
-def reads_environment(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Attribute)
-        and node.attr in ("environ", "getenv")
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "os"
-    )
+def is_environment(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+
+
+def looks_into_environment(tree: ast.Module) -> bool:
+    """Whether a module does anything with the environment but hand all of it to `read_settings`."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    handed = {id(arg) for call in calls if ast.unparse(call.func) == "read_settings" for arg in call.args}
+    return any(is_environment(node) and id(node) not in handed for node in ast.walk(tree))
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -70,8 +73,8 @@ def test_every_unit_stands_in_the_table_of_layers() -> None:
     assert named - units == set()
 
 
-def test_the_environment_is_read_where_a_program_starts_and_settled_in_config() -> None:
-    assert places(reads_environment) <= {"config.py"}
+def test_variables_of_the_environment_are_known_to_config_alone() -> None:
+    assert {path.name for path in SOURCES if looks_into_environment(parse(path))} <= {"config.py"}
 
 
 def test_print_stands_in_render_alone() -> None:
@@ -113,10 +116,10 @@ def test_dependencies_are_ranges_and_tools_are_pinned() -> None:
     assert [d for d in PROJECT["dependency-groups"]["lint"] if "==" not in d] == []
 
 
-def test_every_dependency_is_imported() -> None:
-    """httptools and uvloop are found by uvicorn itself."""
+def test_the_dependencies_are_exactly_what_is_imported() -> None:
+    """httptools and uvloop are the exceptions: uvicorn finds them by itself."""
     modules = {"llama-cpp-python": "llama_cpp"}
-    names = {re.split(r"[<>=;\[\s]", d)[0] for d in PROJECT["project"]["dependencies"]} - {"httptools", "uvloop"}
+    declared = {re.split(r"[<>=;\[\s]", d)[0] for d in PROJECT["project"]["dependencies"]} - {"httptools", "uvloop"}
     imported: set[str] = set()
     for path in SOURCES:
         for node in ast.walk(parse(path)):
@@ -124,4 +127,4 @@ def test_every_dependency_is_imported() -> None:
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add((node.module or "").split(".")[0])
-    assert {name for name in names if modules.get(name, name) not in imported} == set()
+    assert imported - sys.stdlib_module_names - {"ollamapy"} == {modules.get(name, name) for name in declared}
