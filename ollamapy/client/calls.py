@@ -48,7 +48,7 @@ def show(model: str, *, verbose: bool) -> Call:
 
 def chat(request: ChatRequest) -> Call:
     """Ask for the next turn of a chat."""
-    fields = {"messages": [_message(m) for m in request.messages], "tools": list(request.tools)}
+    fields = {"messages": [_message(m) for m in request.messages], **_present({"tools": list(request.tools)})}
     return _post("/api/chat", {"model": request.model, **fields, **_answer_fields(request)}, request.model)
 
 
@@ -60,7 +60,7 @@ def generate(request: GenerateRequest) -> Call:
         "system": request.system,
         "template": request.template,
         "context": list(request.context),
-        "raw": request.raw,
+        "raw": request.raw or None,
         "images": [base64.b64encode(image).decode() for image in request.images],
     }
     body = {"model": request.model, **_present(fields), **_answer_fields(request)}
