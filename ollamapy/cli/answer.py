@@ -55,7 +55,10 @@ class AnswerText:
             return ""
         self._is_thinking = False
         out = self._rest()
-        return out + ("" if self._last == "\n" else "\n") + "...done thinking.\n\n" + (PLAIN if self._is_dimmed else "")
+        line_end = "" if self._last == "\n" else "\n"
+        if self._wrap:
+            self._wrap.restart()
+        return f"{out}{line_end}...done thinking.\n\n" + (PLAIN if self._is_dimmed else "")
 
     def _shown(self, text: str) -> str:
         text = _CONTROL.sub("", text) if self._is_safe else text

@@ -64,19 +64,18 @@ def converse(
     while True:
         try:
             text = composer.feed(read_line(CONTINUATION if composer.is_open else PROMPT))
+            if text is None or not text.strip():
+                continue
+            if text.strip() in ("/bye", "/exit"):
+                return
+            if not run_slash_command(text, chat):
+                chat.say(text)
         except EOFError:
             render.line()
             return
         except KeyboardInterrupt:
             composer.drop()
             render.line("\nUse Ctrl + d or /bye to exit.")
-            continue
-        if text is None or not text.strip():
-            continue
-        if text.strip() in ("/bye", "/exit"):
-            return
-        if not run_slash_command(text, chat):
-            chat.say(text)
 
 
 def run_slash_command(text: str, chat: Chat) -> bool:

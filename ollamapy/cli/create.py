@@ -33,7 +33,7 @@ def command(*, model: str, file: str | None, quantize: str) -> None:
     """Create a model from a Modelfile."""
     modelfile, folder = read_modelfile(file)
     for warning in modelfile.warnings:
-        render.note(f"warning: {warning}")
+        render.note(warning)
     base, paths = find_sources(modelfile, folder)
     adapters = [path for name in modelfile.adapters for path in existing_files("ADAPTER", name, folder)]
     status = render.StatusLine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -49,17 +50,31 @@ def start(client: Client, address: HostAddress, log: Path) -> None:
     """Start a daemon that outlives this process and wait until it answers; raises ServiceError."""
     if not can_start(address):
         raise unreachable(client.base_url)
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _start_lock(log.with_suffix(".lock")):
+            if not client.is_running():
+                _launch(client, log)
+    except OSError as exc:
+        raise ServiceError(f"the daemon could not be started: {exc.strerror} ({exc.filename})") from exc
+
+
+def _launch(client: Client, log: Path) -> None:
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as sink:
         begin = sink.tell()
         process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
-            serve_command(), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            serve_command(),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=_PACKAGE_PARENT,
+            start_new_session=True,
         )
     if not _wait_until_ready(client, process):
         raise ServiceError(f"the daemon could not be started: {last_words(log, begin)} (its log is {log})")
-    render.note(f"Started the ollamapy daemon at {client.base_url}")
+    render.note(f"Started the ollamapy daemon (process {process.pid}) at {client.base_url}")
 
 
 def can_start(address: HostAddress) -> bool:
@@ -69,9 +84,12 @@ def can_start(address: HostAddress) -> bool:
 
 
 def serve_command() -> list[str]:
-    """Return the command that runs a daemon; `-P` keeps the working folder's files from being imported."""
-    is_here = Path.cwd() == _PACKAGE_PARENT
-    return [sys.executable, *([] if is_here else ["-P"]), "-m", "ollamapy", "serve"]
+    """Return the command that runs a daemon; `-P` keeps what lies beside the package from being imported by chance.
+
+    A checkout that is not installed is found in no other way.
+    """
+    is_checkout = Path.cwd() == _PACKAGE_PARENT
+    return [sys.executable, *([] if is_checkout else ["-P"]), "-m", "ollamapy", "serve"]
 
 
 def last_words(log: Path, begin: int) -> str:
@@ -82,8 +100,16 @@ def last_words(log: Path, begin: int) -> str:
     return lines[-1].removeprefix("Error: ") if lines else "it said nothing"
 
 
+@contextmanager
+def _start_lock(path: Path) -> Iterator[None]:
+    """Let one command at a time start a daemon; the others wait and find it running."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _wait_until_ready(client: Client, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until someone answers; a daemon that ended may have lost the race against one that was started elsewhere."""
+    """Wait until someone answers; a daemon that ended may have lost the port to one that was started otherwise."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if client.is_running():

@@ -6,10 +6,14 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, Protocol
 
+from ollamapy.config import VARIABLES
 from ollamapy.errors import InvalidInputError
 
 BARE_VALUES: Mapping[str, str] = {"--think": "--think=true"}
 """Options that may stand without a value, and what they mean then: they never take the next word."""
+
+
+CLIENT_VARIABLES = ("OLLAMA_HOST", "OLLAMA_API_KEY", "NO_COLOR")
 
 
 class CommandModule(Protocol):
@@ -26,7 +30,13 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are errors of ours; options may stand anywhere and are never abbreviated."""
 
     def __init__(self, name: str, description: str) -> None:
-        super().__init__(prog=f"ollamapy {name}", description=description, allow_abbrev=False)
+        super().__init__(
+            prog=f"ollamapy {name}",
+            description=description,
+            epilog=variables_text(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         self._name = name
 
     def error(self, message: str) -> NoReturn:
@@ -40,6 +50,14 @@ def invoke(module: CommandModule, name: str, words: Sequence[str]) -> None:
     module.add_arguments(parser)
     values = vars(parser.parse_intermixed_args(expand_bare_options(words)))
     module.command(**values)
+
+
+def variables_text(name: str) -> str:
+    """Return the part of a command's help that tells which environment variables it reads."""
+    is_client = name != "serve"
+    shown = {key: text for key, text in VARIABLES.items() if not is_client or key in CLIENT_VARIABLES}
+    width = max(map(len, shown)) + 2
+    return "\n".join(["environment variables:", *(f"  {key.ljust(width)}{text}" for key, text in shown.items())])
 
 
 def expand_bare_options(words: Sequence[str]) -> list[str]:

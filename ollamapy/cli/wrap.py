@@ -6,7 +6,9 @@ import re
 import unicodedata
 
 MARGIN = 5
-_PARTS = re.compile(r"\n|[^\S\n]+|\S+")
+_WIDE = "\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\U00020000-\U0003fffd"
+_PARTS = re.compile(rf"\n|[^\S\n]+|[{_WIDE}]|[^\s{_WIDE}]+")
+_BREAKS_ANYWHERE = re.compile(f"[{_WIDE}]")
 
 
 class WordWrap:
@@ -25,14 +27,20 @@ class WordWrap:
                 out += [self._flush(), part]
                 self._column = 0 if part == "\n" else self._column + len(part)
                 continue
+            if _BREAKS_ANYWHERE.match(part):
+                out.append(self._flush())
             self._word += part
-            if display_width(self._word) >= self._limit or _breaks_anywhere(self._word[-1]):
+            if _BREAKS_ANYWHERE.match(part) or display_width(self._word) >= self._limit:
                 out.append(self._flush())
         return "".join(out)
 
     def end(self) -> str:
         """Return the word that was held back."""
         return self._flush()
+
+    def restart(self) -> None:
+        """Begin a new line."""
+        self._column = 0
 
     def _flush(self) -> str:
         word, self._word = self._word, ""
@@ -47,8 +55,3 @@ class WordWrap:
 def display_width(text: str) -> int:
     """Return how many columns the text takes; combining characters take none, East Asian wide ones two."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _breaks_anywhere(character: str) -> bool:
-    """Whether a line may end behind this character although no space follows."""
-    return unicodedata.east_asian_width(character) in "WF"

@@ -1,0 +1,142 @@
+"""The command as a process: what is printed where, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ollamapy.cli.app import ALIASES, COMMANDS
+from tests.cli.conftest import Command
+from tests.fakes.ollama_api import FakeOllama
+
+HEAVY = ("typer", "rich", "httpx", "starlette", "uvicorn", "jinja2", "numpy", "llama_cpp", "gguf", "asyncio")
+
+
+@pytest.mark.parametrize("words", [(), ("help",), ("-h",), ("--help",)], ids=str)
+def test_the_overview_names_every_command(ollamapy: Command, words: tuple[str, ...]) -> None:
+    done = ollamapy(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_every_command_has_help(ollamapy: Command) -> None:
+    for name in [*COMMANDS, *ALIASES]:
+        done = ollamapy("help", name)
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert "usage: ollamapy" in done.stdout or "Usage:" in done.stdout
+    assert "OLLAMA_HOST" in ollamapy("list", "--help").stdout
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(ollamapy: Command) -> None:
+    unknown = ollamapy("lst")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr == 'Error: unknown command "lst" for "ollamapy"; `ollamapy help` lists the commands\n'
+    option = ollamapy("list", "--nope")
+    assert (option.returncode, option.stdout) == (2, "")
+    assert option.stderr.startswith("Error: unrecognized arguments: --nope;")
+
+
+def test_a_bad_setting_names_its_variable(ollamapy: Command) -> None:
+    done = ollamapy("list", OLLAMA_KEEP_ALIVE="soon")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: OLLAMA_KEEP_ALIVE: ")
+
+
+def test_list_shows_a_table(ollamapy: Command) -> None:
+    done = ollamapy("ls")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines[0] == "NAME              ID              SIZE      MODIFIED"
+    assert lines[1].startswith("wren:latest       d455d9d34d46    2.0 GB    ")
+    assert len(lines) == 3
+
+
+def test_list_can_be_cut_to_a_prefix_and_printed_as_json(ollamapy: Command) -> None:
+    done = ollamapy("list", "WR", "--json")
+    assert [model["name"] for model in json.loads(done.stdout)["models"]] == ["wren:latest"]
+
+
+def test_list_loads_no_heavy_library(ollamapy: Command) -> None:
+    program = (
+        "import sys; from ollamapy.cli.app import run_command; code = run_command(['list']); "
+        f"print(code, [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=ollamapy.environ, cwd=ollamapy.checkout, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_ps_shows_where_a_model_runs_and_until_when(ollamapy: Command, fake: FakeOllama) -> None:
+    assert ollamapy("ps").stdout == "NAME    ID    SIZE    PROCESSOR    CONTEXT    UNTIL\n"
+    details = {"parent_model": "", "format": "gguf", "family": "llama", "families": None, "parameter_size": "",
+               "quantization_level": ""}  # fmt: skip
+    loaded = {"name": "wren:latest", "model": "wren:latest", "size": 8_000_000, "digest": "ab" * 32, "details": details,
+              "expires_at": "2318-01-01T00:00:00Z", "size_vram": 0, "context_length": 2048}  # fmt: skip
+    fake.loaded = [loaded, {**loaded, "name": "old", "expires_at": "2020-01-01T00:00:00Z", "size_vram": 8_000_000}]
+    lines = ollamapy("ps").stdout.splitlines()
+    assert lines[1].split("    ") == ["wren:latest", "abababababab", "8 MB", "100% CPU", " 2048", "   Forever"]
+    assert lines[2].endswith("100% GPU     2048       Stopping...")
+    assert json.loads(ollamapy("ps", "old", "--json").stdout)["models"][0]["name"] == "old"
+
+
+def test_models_are_copied_stopped_and_removed(ollamapy: Command, fake: FakeOllama) -> None:
+    assert ollamapy("cp", "wren:latest", "bird").stdout == "copied 'wren:latest' to 'bird'\n"
+    assert ollamapy("stop", "bird").returncode == 0
+    assert fake.body("/api/generate") == {"model": "bird", "keep_alive": 0, "stream": False}
+    done = ollamapy("rm", "bird", "wren:latest")
+    assert done.stdout == "deleted 'bird'\ndeleted 'wren:latest'\n"
+    assert list(fake.models) == ["thinker:latest"]
+
+
+def test_a_missing_model_is_told_with_its_own_exit_code(ollamapy: Command) -> None:
+    for words, message in {
+        ("stop", "nope"): 'couldn\'t find model "nope" to stop',
+        ("rm", "nope"): "model 'nope' not found",
+        ("cp", "nope", "b"): "model 'nope' not found",
+        ("show", "nope"): "model 'nope' not found",
+        ("run", "nope", "hi"): "model 'nope' not found",
+    }.items():
+        done = ollamapy(*words)
+        assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {message}\n"), words
+
+
+def test_the_key_of_the_environment_is_sent(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.api_key = "secret"
+    assert ollamapy("list", OLLAMA_API_KEY="secret").returncode == 0
+    refused = ollamapy("list")
+    assert (refused.returncode, refused.stderr) == (4, "Error: unauthorized\n")
+
+
+def test_the_version_is_told_and_a_daemon_of_another_one_named(ollamapy: Command, fake: FakeOllama) -> None:
+    assert ollamapy("-v").stdout == "ollamapy version is 0.1.0 (Ollama API 0.33.0)\n"
+    assert ollamapy("--version").stderr == ""
+    fake.version = {"version": "0.40.1"}
+    assert ollamapy("-v").stderr == f"Warning: the daemon at {fake.base_url} is Ollama 0.40.1\n"
+    alone = ollamapy("-v", OLLAMA_HOST="127.0.0.1:1")
+    assert (alone.returncode, alone.stderr) == (0, "Warning: could not connect to a running ollamapy daemon\n")
+
+
+def test_an_interrupt_exits_with_130(ollamapy: Command, fake: FakeOllama) -> None:
+    process = ollamapy.start("run", "wren:latest", "endless")
+    assert process.stdout is not None
+    assert process.stdout.read(5) == "more "
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert out.endswith("\n")
+    assert fake.client_left.wait(20)
+
+
+def test_a_reader_that_goes_away_is_no_stack_trace(ollamapy: Command) -> None:
+    process = ollamapy.start("run", "wren:latest", "endless")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.read(5) == "more "
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 141

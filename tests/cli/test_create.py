@@ -1,0 +1,139 @@
+"""`create`: what a Modelfile names is found, sent, and made into a model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from ollamapy.cli.create import find_sources, percent, read_modelfile
+from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.modelfile import Modelfile
+from tests.cli.conftest import Command
+from tests.fakes.ollama_api import FakeOllama
+
+CONTENT = b"GGUF" + bytes(1000)
+DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+MODELFILE = """\
+FROM ./tiny.gguf
+ADAPTER lora.gguf
+PARAMETER temperature 0.5
+PARAMETER stop a
+PARAMETER stop b
+PARAMETER mirostat 1
+TEMPLATE {{ .Prompt }}
+SYSTEM Be brief.
+LICENSE MIT
+MESSAGE user Hi
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a Modelfile and what it names."""
+    (tmp_path / "tiny.gguf").write_bytes(CONTENT)
+    (tmp_path / "lora.gguf").write_bytes(b"GGUFlora")
+    (tmp_path / "Modelfile").write_text(MODELFILE)
+    return tmp_path
+
+
+def test_a_model_is_made_of_uploaded_files(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
+    done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
+    lora = f"sha256:{hashlib.sha256(b'GGUFlora').hexdigest()}"
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        "warning: parameter mirostat is deprecated", "reading tiny.gguf", f"copying file {DIGEST}", "reading lora.gguf",
+        f"copying file {lora}", "parsing GGUF", "writing manifest", "success",
+    ]  # fmt: skip
+    assert fake.body("/api/create") == {
+        "model": "new", "files": {"tiny.gguf": DIGEST}, "adapters": {"lora.gguf": lora}, "license": ["MIT"],
+        "parameters": {"temperature": 0.5, "stop": ["a", "b"]}, "messages": [{"role": "user", "content": "Hi"}],
+        "template": "{{ .Prompt }}", "system": "Be brief.", "stream": True,
+    }  # fmt: skip
+    assert fake.blobs[DIGEST] == CONTENT
+
+
+def test_a_file_that_the_server_has_is_not_sent_again(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
+    fake.blobs[DIGEST] = CONTENT
+    (folder / "Modelfile").write_text("FROM tiny.gguf")
+    done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
+    assert done.stderr.splitlines() == ["reading tiny.gguf", "parsing GGUF", "writing manifest", "success"]
+
+
+def test_a_model_name_is_passed_on(ollamapy: Command, fake: FakeOllama) -> None:
+    done = ollamapy("create", "new", "-f", "-", "-q", "q8_0", stdin="FROM wren\nSYSTEM Hi")
+    assert done.returncode == 0
+    assert fake.body("/api/create") == {
+        "model": "new", "from": "wren", "system": "Hi", "quantize": "q8_0", "stream": True,
+    }  # fmt: skip
+
+
+def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
+    for text, message in {
+        "FROM ./none.gguf": "FROM ./none.gguf: there is no such file; paths are relative to the Modelfile",
+        "FROM wren\nADAPTER none": "ADAPTER none: there is no such file; paths are relative to the Modelfile",
+        "FROM wren\nDRAFT x": "DRAFT models are not supported; remove the DRAFT line",
+    }.items():
+        (folder / "Modelfile").write_text(text)
+        done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"Error: {message}\n")
+    (folder / "Modelfile").write_text("FROM wren\nPARAMETERS x 1")
+    assert ollamapy("create", "new", "-f", str(folder / "Modelfile")).stderr.startswith(
+        "Error: (line 2): command must be"
+    )
+    missing = ollamapy("create", "new", "-f", str(folder / "nowhere"))
+    assert missing.stderr == f"Error: couldn't read the Modelfile {folder}/nowhere: No such file or directory\n"
+    assert fake.requests == []
+
+
+def test_an_error_of_the_server_is_told_after_the_steps(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
+    (folder / "Modelfile").write_text("FROM tiny.gguf")
+    fake.refuses_create = "supplied file was not in GGUF format"
+    done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
+    assert done.returncode == 8
+    assert done.stderr.splitlines()[-2:] == ["parsing GGUF", "Error: supplied file was not in GGUF format"]
+
+
+def test_on_a_terminal_the_progress_is_shown_in_place(ollamapy: Command, folder: Path) -> None:
+    (folder / "Modelfile").write_text("FROM tiny.gguf")
+    with ollamapy.on_terminal("create", "new", "-f", str(folder / "Modelfile"), COLUMNS="120") as terminal:
+        text, code = terminal.read_to_end()
+    assert code == 0
+    assert f"\r\x1b[Kcopying file {DIGEST} 100%\r\n\r\x1b[Kparsing GGUF" in text
+
+
+def test_without_a_modelfile_the_folder_itself_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "b.gguf").write_bytes(CONTENT)
+    (tmp_path / "a.gguf").write_bytes(CONTENT)
+    monkeypatch.chdir(tmp_path)
+    modelfile, folder = read_modelfile(None)
+    assert find_sources(modelfile, folder) == ("", [tmp_path / "a.gguf", tmp_path / "b.gguf"])
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFileError, match=r"FROM \.: there is no GGUF file in this folder"):
+        find_sources(Modelfile(from_=(".",)), tmp_path)
+
+
+def test_a_name_is_a_path_where_something_of_that_name_exists(folder: Path) -> None:
+    (folder / "wren").write_bytes(CONTENT)
+    assert find_sources(Modelfile(from_=("wren",)), folder) == ("", [folder / "wren"])
+    assert find_sources(Modelfile(from_=("wren:latest", "tiny.gguf")), folder) == (
+        "wren:latest",
+        [folder / "tiny.gguf"],
+    )
+
+
+def test_users_that_do_not_exist_are_told(folder: Path) -> None:
+    with pytest.raises(InvalidInputError, match="no such user"):
+        find_sources(Modelfile(from_=("~nobody-of-this-name/x.gguf",)), folder)
+
+
+def test_a_draft_is_refused(folder: Path) -> None:
+    with pytest.raises(UnsupportedError, match="DRAFT"):
+        find_sources(Modelfile(from_=("wren",), draft="x"), folder)
+
+
+def test_percentages_stay_within_a_hundred() -> None:
+    assert [percent(0, 0), percent(1, 3), percent(9, 3)] == ["", "33%", "100%"]

@@ -1,0 +1,105 @@
+"""`run` with one prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from ollamapy.cli.run import clean_text, parse_format, parse_think
+from ollamapy.errors import InvalidInputError
+from tests.cli.conftest import Command
+from tests.fakes.ollama_api import FakeOllama
+
+
+def test_the_words_of_a_prompt_are_joined_and_answered(ollamapy: Command, fake: FakeOllama) -> None:
+    done = ollamapy("run", "wren:latest", "good", "day")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "good day \n", "")
+    assert fake.body("/api/generate") == {"model": "wren:latest", "prompt": "good day", "stream": True}
+
+
+def test_what_is_piped_in_stands_before_the_prompt(ollamapy: Command, fake: FakeOllama) -> None:
+    assert ollamapy("run", "wren:latest", "sum up", stdin="a text\n").returncode == 0
+    assert fake.body("/api/generate")["prompt"] == "a text\n sum up"
+    assert ollamapy("run", "wren:latest", stdin="text alone").returncode == 0
+    assert fake.body("/api/generate")["prompt"] == "text alone"
+
+
+@pytest.mark.parametrize("words", [(), ("",)], ids=["none", "empty"])
+def test_without_a_prompt_the_model_is_loaded(ollamapy: Command, fake: FakeOllama, words: tuple[str, ...]) -> None:
+    done = ollamapy("run", "wren:latest", *words, "--keepalive", "-1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert fake.body("/api/generate") == {"model": "wren:latest", "keep_alive": -1, "stream": True}
+
+
+def test_options_reach_the_server(ollamapy: Command, fake: FakeOllama) -> None:
+    assert ollamapy("run", "wren:latest", "hi", "--format", '{"type": "object"}', "--keepalive=90s").returncode == 0
+    sent = fake.body("/api/generate")
+    assert sent["format"] == {"type": "object"}
+    assert sent["keep_alive"] == 90
+    assert "think" not in sent
+
+
+def test_a_model_that_can_think_does_so_unless_told_otherwise(ollamapy: Command, fake: FakeOllama) -> None:
+    done = ollamapy("run", "thinker:latest", "think")
+    assert done.stdout == "Thinking...\nLet me see.\n...done thinking.\n\nthink \n"
+    assert fake.body("/api/generate")["think"] is True
+    assert ollamapy("run", "thinker:latest", "hi", "--think=false").returncode == 0
+    assert fake.body("/api/generate")["think"] is False
+    hidden = ollamapy("run", "--think", "thinker:latest", "think", "--hidethinking")
+    assert hidden.stdout == "think \n"
+
+
+def test_statistics_go_to_standard_error(ollamapy: Command) -> None:
+    done = ollamapy("run", "wren:latest", "hi", "--verbose")
+    assert done.stdout == "hi \n"
+    assert done.stderr.splitlines()[0] == "total duration:       2.5s"
+    assert done.stderr.splitlines()[-1] == "eval rate:            10.00 tokens/s"
+
+
+def test_an_error_within_an_answer_comes_after_what_was_said(ollamapy: Command) -> None:
+    done = ollamapy("run", "wren:latest", "fail")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "Half an\n", "Error: the worker fell over\n")
+    busy = ollamapy("run", "wren:latest", "busy")
+    assert (busy.returncode, busy.stdout, busy.stderr) == (6, "", "Error: server busy, please try again.\n")
+
+
+def test_bytes_that_are_no_text_are_replaced(ollamapy: Command, fake: FakeOllama) -> None:
+    assert clean_text(b"caf\xe9 \xc3\xa9".decode("utf-8", "surrogateescape")) == "caf� é"
+    done = ollamapy("run", "wren:latest", "caf\udce9")
+    assert done.returncode == 0
+    assert fake.body("/api/generate")["prompt"] == "caf�"
+
+
+def test_bad_values_are_refused_before_anything_is_asked(ollamapy: Command, fake: FakeOllama) -> None:
+    for words in (("--think=much",), ("--format", "xml"), ("--keepalive", "5"), ("--keepalive", "soon")):
+        done = ollamapy("run", "wren:latest", "hi", *words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert done.stderr.startswith("Error: "), words
+    assert fake.requests == []
+
+
+def test_think_and_format_have_their_words() -> None:
+    assert parse_think(None) is None
+    assert parse_think("true") is True
+    assert parse_think("max") == "max"
+    assert parse_format(None) is None
+    assert parse_format("json") == "json"
+    with pytest.raises(InvalidInputError, match="JSON Schema"):
+        parse_format("{")
+
+
+def test_on_a_terminal_the_answer_is_wrapped_and_thinking_dimmed(ollamapy: Command) -> None:
+    words = " ".join(["seven77"] * 12)
+    with ollamapy.on_terminal("run", "thinker:latest", f"think {words}", COLUMNS="40") as terminal:
+        text, code = terminal.read_to_end()
+    assert code == 0
+    assert "\x1b[2mThinking...\r\nLet me see.\r\n...done thinking.\r\n\r\n\x1b[0m" in text
+    assert "think seven77 seven77 seven77 \r\nseven77" in text
+
+
+def test_no_color_and_nowordwrap_are_honoured(ollamapy: Command) -> None:
+    words = " ".join(["seven77"] * 12)
+    run = ("run", "thinker:latest", f"think {words}", "--nowordwrap")
+    with ollamapy.on_terminal(*run, COLUMNS="40", NO_COLOR="1") as terminal:
+        text, _ = terminal.read_to_end()
+    assert "\x1b[2m" not in text
+    assert f"think {words}" in text
