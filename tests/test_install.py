@@ -52,7 +52,7 @@ class Machine:
         own = {"HOME": self.home, "TMPDIR": self.root / "tmp", "XDG_CACHE_HOME": caches, "SHELL": "/bin/bash"}
         # pip asks rustc for its version, and rustup's rustc writes settings as it answers.
         own["RUSTUP_HOME"] = self.root / "rustup"
-        return kept | {key: str(value) for key, value in own.items()} | self.extra
+        return kept | {key: str(value) for key, value in own.items()} | dict(self.extra)
 
     def run(self, *args: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
         command = ["sh", str(script), *args, f"--prefix={self.prefix}"]
