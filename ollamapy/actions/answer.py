@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from ollamapy import wire
 from ollamapy.actions.prompt import Prompt
 from ollamapy.actions.sampling import kept_tokens, most_tokens, sampling_of
-from ollamapy.parsing.answer import AnswerParser, answer_parser, thinking_tags
+from ollamapy.parsing.answer import AnswerParser, answer_parser
+from ollamapy.parsing.traits import read_traits
 from ollamapy.scheduler.spec import Lease, ModelRunner
 from ollamapy.types import Chunk, Final, Json, Options, Think, TokenLogprob
 
 TAIL_CHARS = 256  # of the prompt, where an opening tag is looked for
+HARMONY_ANSWER = "<|channel|>final<|message|>"
+PROBE = Prompt((wire.Segment(" "),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
     A constrained answer of a model that thinks takes two passes: it thinks freely, then answers by the grammar.
     """
     parser = _parser(ask, prompt)
-    if ask.grammar is not None and ask.think:
+    if ask.grammar is not None and (ask.think or read_traits(ask.template_source).is_harmony):
+        await check_grammar(lease.runner, ask, num_ctx)
         thought = Thought(ask, num_ctx, prompt)
         async with aclosing(thought.stream(lease.runner, parser)) as chunks:
             async for chunk in chunks:
@@ -79,6 +83,15 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
     )
 
 
+async def check_grammar(runner: ModelRunner, ask: Ask, num_ctx: int) -> None:
+    """Let the worker compile the grammar, before the model thinks; raises InvalidInputError where it can't."""
+    options = replace(ask.options, num_predict=0)
+    request = make_request(runner.next_id(), replace(ask, options=options), PROBE, num_ctx, ask.grammar)
+    async with aclosing(runner.generate(request)) as outputs:
+        async for _output in outputs:
+            continue
+
+
 class Thought:
     """The first pass of a constrained answer; afterwards `prompt` goes on behind what was thought."""
 
@@ -104,16 +117,19 @@ class Thought:
 
     def _continued(self, said: str) -> Prompt:
         """Append what was thought: the tags as control tokens, the rest as plain text, closed if it was not."""
-        tags = thinking_tags(self._ask.template_source)
-        if tags is None or not said.strip():
-            return self.prompt
-        head, opened, body = said.rpartition(tags.open) if said.lstrip().startswith(tags.open) else ("", "", said)
-        body, _, after = body.partition(tags.close)
-        segments = (
-            wire.Segment(head + opened, special=True),
-            wire.Segment(body, special=False),
-            wire.Segment(tags.close + (after or "\n\n"), special=True),
-        )
+        traits = read_traits(self._ask.template_source)
+        segments: tuple[wire.Segment, ...] = ()
+        if traits.is_harmony:
+            segments = (wire.Segment(said if said.endswith(HARMONY_ANSWER) else HARMONY_ANSWER),)
+        elif traits.thinking is not None and said.strip():
+            tags = traits.thinking
+            opened, body = (tags.open, said.lstrip()) if said.lstrip().startswith(tags.open) else ("", said)
+            body, _, after = body.removeprefix(opened).partition(tags.close)
+            segments = (
+                wire.Segment(opened),
+                wire.Segment(body, special=False),
+                wire.Segment(tags.close + (after or "\n\n")),
+            )
         return replace(self.prompt, segments=(*self.prompt.segments, *segments))
 
 

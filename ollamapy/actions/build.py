@@ -70,14 +70,14 @@ def check_request(request: CreateRequest) -> None:
 def build_model(store: Store, name: ModelName, request: CreateRequest, base: Model | None) -> Iterator[Progress]:
     """Yield the steps of making a model; its manifest is written last, so that a failure leaves nothing half done.
 
-    Raises InvalidFileError, BlobNotFoundError and other errors that say which file is wrong.
+    All files are checked before the first step. Raises InvalidDigestError, BlobNotFoundError, InvalidFileError.
     """
-    parts = Parts(ModelConfig())
-    if base is not None:
-        parts = Parts(base.config, list(base.layers), base.header().architecture)
-    else:
-        yield from _add_files(store, parts, request.files or {})
-    yield from _add_adapters(store, parts, request.adapters or {})
+    parts = _files(store, request.files or {}) if base is None else _of_base(base)
+    _add_adapters(store, parts, request.adapters or {})
+    if base is None:
+        yield Progress("parsing GGUF")
+    for layer in parts.layers:
+        yield Progress(f"using existing layer {layer.digest}", str(layer.digest))
     parts.config = _overlay_config(parts.config, request)
     yield from _add_texts(store, parts, request, base)
     config, step = _put(store, CONFIG_TYPE, encode_config(parts.config))
@@ -87,24 +87,28 @@ def build_model(store: Store, name: ModelName, request: CreateRequest, base: Mod
     yield Progress("success")
 
 
-def _add_files(store: Store, parts: Parts, files: Mapping[str, str]) -> Iterator[Progress]:
-    yield Progress("parsing GGUF")
+def _of_base(base: Model) -> Parts:
+    return Parts(base.config, list(base.layers), base.header().architecture)
+
+
+def _files(store: Store, files: Mapping[str, str]) -> Parts:
+    parts = Parts(ModelConfig())
     for path, digest_text in files.items():
         digest = Digest.parse(digest_text)
         header = read_gguf(store, path, digest)
         media_type = KINDS[header.kind]
         if media_type == WEIGHTS_TYPE:
-            if any(layer.media_type == WEIGHTS_TYPE for layer in parts.layers):
+            if parts.architecture:
                 raise InvalidFileError("several files are models; give one model, and its projector if it has one")
             parts.config, parts.architecture = config_of(header), header.architecture
         parts.layers.append(Layer(media_type, digest, store.blob_size(digest)))
-        yield Progress(f"using existing layer {digest}", str(digest))
     if not parts.architecture:
         raise InvalidFileError("none of the files is a model; add the GGUF file with the model's weights")
     parts.layers.sort(key=lambda layer: layer.media_type != WEIGHTS_TYPE)
+    return parts
 
 
-def _add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> Iterator[Progress]:
+def _add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> None:
     for path, digest_text in adapters.items():
         digest = Digest.parse(digest_text)
         header = read_gguf(store, path, digest)
@@ -116,7 +120,6 @@ def _add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> It
                 f"the model is {parts.architecture[:40]}; use an adapter that was trained on this model"
             )
         parts.replace(ADAPTER_TYPE, [Layer(ADAPTER_TYPE, digest, store.blob_size(digest))])
-        yield Progress(f"using existing layer {digest}", str(digest))
 
 
 def read_gguf(store: Store, path: str, digest: Digest) -> Header:

@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -47,12 +48,12 @@ def serve(settings: Settings) -> None:
     store = Store(settings.models_dir)
     store.check_writable()
     with bind(settings) as listener:
-        build_server(settings, store).run([listener])
+        pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
+        build_server(settings, store, pool).run([listener])
 
 
-def build_server(settings: Settings, store: Store) -> DaemonServer:
-    """Put the parts of a daemon together."""
-    pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
+def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonServer:
+    """Put the parts of a daemon together; raises ConfigError for an address that everybody could reach."""
 
     def launch(spec: LoadSpec) -> ModelRunner:
         return pool.runner(spec.name, spec.load)
@@ -67,7 +68,7 @@ def build_server(settings: Settings, store: Store) -> DaemonServer:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Return a listening socket's address taken, not listening yet; raises ServiceError with the remedy."""
+    """Return a listening socket; raises ServiceError with the remedy."""
     host, port = settings.host.bind_host, settings.host.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -80,6 +81,7 @@ def bind(settings: Settings) -> socket.socket:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as exc:
         listener.close()
         raise ServiceError(_bind_text(exc, host, port)) from exc
@@ -128,6 +130,9 @@ class DaemonServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Let SIGINT and SIGTERM end the server; a second SIGINT ends it without waiting for answers."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
