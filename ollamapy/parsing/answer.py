@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
 
+from ollamapy.parsing.harmony import HarmonyParser
 from ollamapy.parsing.part import Part, Stage
-from ollamapy.parsing.thinking import ThinkingParser, ThinkingTags
+from ollamapy.parsing.thinking import ThinkingParser
 from ollamapy.parsing.tool_calls import tool_parser
+from ollamapy.parsing.traits import answer_marks, read_traits
 from ollamapy.types import Json, ToolCall
 
-__all__ = ["AnswerParser", "Part", "answer_parser", "supports_thinking", "supports_tools"]
+__all__ = ["AnswerParser", "Part", "answer_marks", "answer_parser", "supports_thinking", "supports_tools"]
 
 
 class AnswerParser:
@@ -51,37 +53,26 @@ def answer_parser(
     """Build the parser for one answer.
 
     `prompt_tail` is the end of the rendered prompt, where thinking may already have been opened. With thinking off or
-    no tools the stage concerned is left out and its syntax stays in the content. `rng` makes the ids of calls.
+    no tools the stage concerned is left out and its syntax stays in the content; Harmony is always taken apart.
+    `template_source` is a Jinja or a Go template; `rng` makes the ids of calls.
     """
+    traits = read_traits(template_source)
+    rng = rng or SystemRandom()
+    if traits.is_harmony:
+        return AnswerParser([HarmonyParser(rng)])
     stages: list[Stage] = []
-    if think_enabled and (tags := thinking_tags(template_source)) is not None:
-        stages.append(ThinkingParser(tags, prompt_tail=prompt_tail))
+    if think_enabled and traits.thinking is not None:
+        stages.append(ThinkingParser(traits.thinking, prompt_tail=prompt_tail))
     if tools:
-        stages.append(tool_parser(template_source, tools, rng or SystemRandom()))
+        stages.append(tool_parser(template_source, tools, rng, traits.tool_tag))
     return AnswerParser(stages)
 
 
-def thinking_tags(template_source: str) -> ThinkingTags | None:
-    """Return the tags around a model's thinking; None for a model without."""
-    for tags in _KNOWN_TAGS:
-        if tags.close in template_source:
-            return tags
-    return None
-
-
 def supports_thinking(template_source: str) -> bool:
-    """Return whether the template belongs to a model that thinks between tags."""
-    return thinking_tags(template_source) is not None
+    """Return whether the template belongs to a model that thinks before it answers."""
+    return read_traits(template_source).thinks
 
 
 def supports_tools(template_source: str) -> bool:
     """Return whether the template tells the model about tools."""
-    return "tools" in template_source or "tool_call" in template_source
-
-
-_KNOWN_TAGS = (
-    ThinkingTags("<think>", "</think>"),
-    ThinkingTags("[THINK]", "[/THINK]"),
-    ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),
-    ThinkingTags("<seed:think>", "</seed:think>"),
-)
+    return read_traits(template_source).calls_tools

@@ -32,6 +32,12 @@ class Syntax:
     read: Reader
     bare: bool = False
     strings: bool = False
+    is_dropped: bool = False
+
+    @classmethod
+    def dropped(cls, mark: str) -> Syntax:
+        """Return the syntax of a mark that only stands around calls and is left out of the text."""
+        return cls(mark, "", lambda _: None, is_dropped=True)
 
 
 class BlockParser:
@@ -85,7 +91,7 @@ class BlockParser:
             at, _, syntax = first
             self._out.text(buffer[:at])
             self._buffer = buffer[at:] if syntax.bare else buffer[at + len(syntax.open) :]
-            self._enter(syntax)
+            self._enter(None if syntax.is_dropped else syntax)
             return True
         if keep < len(buffer):
             self._out.text(buffer[: len(buffer) - keep])

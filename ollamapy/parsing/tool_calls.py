@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
 from ollamapy.parsing.blocks import BlockParser, Syntax
 from ollamapy.parsing.calls import Found, read_calls, read_values
+from ollamapy.parsing.gemma_calls import read_gemma
+from ollamapy.parsing.named_calls import read_deepseek, read_fenced, read_kimi, read_mistral, read_solar
+from ollamapy.parsing.python_calls import read_python
+from ollamapy.parsing.schemas import Declared, read_declared
+from ollamapy.parsing.xml_calls import read_function_tail, read_functions, read_tagged
 from ollamapy.types import Json
 
-
-def tool_parser(template_source: str, tools: Sequence[Mapping[str, Json]], rng: Random) -> BlockParser:
-    """Build the parser of the model family that the template belongs to."""
-    return BlockParser(find_syntaxes(template_source, declared_names(tools)), rng)
+Family = Callable[[Declared], list[Syntax]]
 
 
-def declared_names(tools: Sequence[Mapping[str, Json]]) -> tuple[str, ...]:
-    """Return the function names of a request's tools, the longest first."""
-    functions = [tool.get("function") for tool in tools]
-    names = {f["name"] for f in functions if isinstance(f, Mapping) and isinstance(f.get("name"), str)}
-    return tuple(sorted(names - {""}, key=lambda name: (-len(name), name)))
+def tool_parser(
+    template_source: str, tools: Sequence[Mapping[str, Json]], rng: Random, tag: str | None = None
+) -> BlockParser:
+    """Build the parser of the family that the template belongs to; of `tag`, if the family is unknown."""
+    return BlockParser(find_syntaxes(template_source, read_declared(tools), tag), rng)
 
 
-def find_syntaxes(template_source: str, declared: Sequence[str]) -> list[Syntax]:
-    """Return the syntaxes to look for; without a known tag, JSON with which an answer begins."""
-    if "<tool_call>" in template_source:
-        return [Syntax("<tool_call>", "</tool_call>", partial(read_calls, declared=declared), strings=True)]
-    return generic_syntaxes("{", declared)
+def find_syntaxes(template_source: str, declared: Declared, tag: str | None = None) -> list[Syntax]:
+    """Return the syntaxes of the first family whose marks the template has."""
+    for marks, family in _FAMILIES:
+        if all(mark in template_source for mark in marks):
+            return family(declared)
+    return generic_syntaxes(tag or "{", declared)
 
 
-def generic_syntaxes(tag: str, declared: Sequence[str]) -> list[Syntax]:
-    """Return the syntax of an inferred tag: the first balanced JSON after it, bare JSON where an answer begins."""
-    read = partial(_read_generic, declared=declared)
-    bare = [Syntax(bracket, "", partial(read_calls, declared=declared, strict=True), bare=True) for bracket in "{["]
-    if tag in ("{", "[", ""):
-        return bare
-    return [Syntax(tag, "```" if tag.find("```") >= 0 else "", read, strings=True), *bare]
+def tool_marks(template_source: str) -> tuple[str, ...]:
+    """Return the texts around and within calls, which a tokenizer may hold as control tokens."""
+    syntaxes = [syntax for syntax in find_syntaxes(template_source, {}) if not syntax.bare]
+    marks = [mark for syntax in syntaxes for mark in (syntax.open, syntax.close) if mark]
+    return (*marks, *(mark for mark in _INNER_MARKS if mark in template_source))
 
 
-def _read_generic(body: str, declared: Sequence[str]) -> list[Found] | None:
+def generic_syntaxes(tag: str, declared: Declared) -> list[Syntax]:
+    """Return the syntax of an inferred tag: the first balanced JSON after it; bare JSON where an answer begins."""
+    if tag in ("{", "["):
+        return _bare(declared)
+    close = "```" if "```" in tag else ""
+    tag = tag.rstrip().removesuffix("[").rstrip() or tag
+    return [Syntax(tag, close, partial(_read_generic, declared=declared), strings=True), *_bare(declared)]
+
+
+def _read_generic(body: str, declared: Declared) -> list[Found] | None:
     """Read `name {arguments}` or any JSON shape of a call, with chatter before the JSON."""
     start = min((at for at in (body.find("{"), body.find("[")) if at >= 0), default=-1)
     if start < 0:
@@ -50,3 +60,125 @@ def _read_generic(body: str, declared: Sequence[str]) -> list[Found] | None:
         return found
     values = read_values(body[start:]) or []
     return [Found(named, values[0])] if len(values) == 1 and isinstance(values[0], dict) else None
+
+
+def _bare(declared: Declared) -> list[Syntax]:
+    return [Syntax(bracket, "", partial(read_calls, declared=declared, strict=True), bare=True) for bracket in "{["]
+
+
+def _tagged(declared: Declared) -> list[Syntax]:
+    return [Syntax("<tool_call>", "</tool_call>", partial(read_tagged, declared=declared), strings=True)]
+
+
+def _functions(declared: Declared) -> list[Syntax]:
+    # Qwen3-Coder often leaves the outer tag out, but not its end
+    bare = Syntax("<function=", "</function>", partial(read_function_tail, declared=declared))
+    return [*_tagged(declared), bare, Syntax.dropped("</tool_call>")]
+
+
+def _json_between(open_: str, close: str) -> Family:
+    def syntaxes(declared: Declared) -> list[Syntax]:
+        return [Syntax(open_, close, partial(read_fenced, declared=declared), strings=True)]
+
+    return syntaxes
+
+
+def _functions_between(open_: str, close: str) -> Family:
+    def syntaxes(declared: Declared) -> list[Syntax]:
+        return [Syntax(open_, close, partial(read_functions, declared=declared))]
+
+    return syntaxes
+
+
+def _mistral(declared: Declared) -> list[Syntax]:
+    return [Syntax("[TOOL_CALLS]", "", partial(read_mistral, declared=declared))]
+
+
+def _deepseek(_: Declared) -> list[Syntax]:
+    call = Syntax("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", read_deepseek, strings=True)
+    return [call, Syntax.dropped("<｜tool▁calls▁begin｜>"), Syntax.dropped("<｜tool▁calls▁end｜>")]
+
+
+def _kimi(_: Declared) -> list[Syntax]:
+    call = Syntax("<|tool_call_begin|>", "<|tool_call_end|>", read_kimi, strings=True)
+    return [call, Syntax.dropped("<|tool_calls_section_begin|>"), Syntax.dropped("<|tool_calls_section_end|>")]
+
+
+def _solar(_: Declared) -> list[Syntax]:
+    call = Syntax("<|tool_call:begin|>", "<|tool_call:end|>", read_solar, strings=True)
+    return [call, Syntax.dropped("<|tool_calls|>"), Syntax.dropped("<|calls|>")]
+
+
+def _llama(declared: Declared) -> list[Syntax]:
+    return [Syntax("<|python_tag|>", "", partial(read_calls, declared=declared)), *_bare(declared)]
+
+
+def _command_r(declared: Declared) -> list[Syntax]:
+    read = partial(read_calls, declared=declared)
+    return [Syntax(f"Action:{gap}```json", "```", read, strings=True) for gap in "\n "]
+
+
+def _cohere(declared: Declared) -> list[Syntax]:
+    drops = [Syntax.dropped(f"<|{edge}_RESPONSE|>") for edge in ("START", "END")]
+    return [*_json_between("<|START_ACTION|>", "<|END_ACTION|>")(declared), *drops]
+
+
+def _gemma(_: Declared) -> list[Syntax]:
+    return [Syntax("<|tool_call>", "<tool_call|>", read_gemma)]
+
+
+def _function_gemma(_: Declared) -> list[Syntax]:
+    return [Syntax("<start_function_call>", "<end_function_call>", read_gemma)]
+
+
+def _lfm(declared: Declared) -> list[Syntax]:
+    def read(body: str) -> list[Found] | None:
+        return read_python(body) or read_calls(body, declared)
+
+    return [Syntax("<|tool_call_start|>", "<|tool_call_end|>", read)]
+
+
+def _olmo(_: Declared) -> list[Syntax]:
+    return [Syntax("<function_calls>", "</function_calls>", read_python)]
+
+
+def _json_after(open_: str) -> Family:
+    def syntaxes(declared: Declared) -> list[Syntax]:
+        return [Syntax(open_, "", partial(read_calls, declared=declared)), *_bare(declared)]
+
+    return syntaxes
+
+
+_INNER_MARKS = (
+    "[ARGS]", "[CALL_ID]", "<｜tool▁sep｜>", "<|tool_call_argument_begin|>", '<|"|>', "<escape>",
+    "<|tool_call:name|>", "<|tool_call:args|>",
+)  # fmt: skip
+
+# The first row whose marks all stand in the template decides.
+_FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
+    (("｜DSML｜", "tool_calls>"), _functions_between("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>")),
+    (("｜DSML｜",), _functions_between("<｜DSML｜function_calls>", "</｜DSML｜function_calls>")),
+    (("tool▁call▁begin",), _deepseek),
+    (("<|tool_call_begin|>",), _kimi),
+    (("[TOOL_CALLS]",), _mistral),
+    (("<minimax:tool_call>",), _functions_between("<minimax:tool_call>", "</minimax:tool_call>")),
+    (("<seed:tool_call>",), _functions_between("<seed:tool_call>", "</seed:tool_call>")),
+    (("<atem:function_calls>",), _functions_between("<atem:function_calls>", "</atem:function_calls>")),
+    (("<|tool_call_start|>",), _lfm),
+    (("<|tool_list_start|>",), _lfm),
+    (("<|tool_call:begin|>",), _solar),
+    (("<|tools_prefix|>",), _json_between("<|tools_prefix|>", "<|tools_suffix|>")),
+    (("<|function_call|>",), _json_after("<|function_call|>")),
+    (("<|tool_call>",), _gemma),
+    (("<start_function_call>",), _function_gemma),
+    (("<|START_ACTION|>",), _cohere),
+    (("<TOOLCALL>",), _json_between("<TOOLCALL>", "</TOOLCALL>")),
+    (("<tool_calls>", "</tool_calls>"), _json_between("<tool_calls>", "</tool_calls>")),
+    (("<|tool_call|>",), _json_after("<|tool_call|>")),
+    (("<function_calls>",), _olmo),
+    (("<function=",), _functions),
+    (("<tool_call>",), _tagged),
+    (("functools[",), _json_after("functools")),
+    (("```json", "Action:"), _command_r),
+    (("<|python_tag|>",), _llama),
+)
