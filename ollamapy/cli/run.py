@@ -14,7 +14,8 @@ from ollamapy.cli.daemon import connect
 from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.client import Client
 from ollamapy.config import parse_duration, read_settings
-from ollamapy.errors import InvalidInputError
+from ollamapy.dialects.native import ShowRecord
+from ollamapy.errors import InvalidInputError, ModelNotFoundError
 from ollamapy.types import GenerateRequest, Json, Think
 
 THINK_WORDS: dict[str, Think] = {
@@ -62,7 +63,7 @@ def command(
     is_conversation = not words and render.is_input_terminal() and render.is_output_terminal()
     settings = read_settings(os.environ)
     with connect(settings) as client:
-        shown = client.show(model)
+        shown = show_model(client, model)
         manner = Manner(
             model=model,
             format=answer_format,
@@ -77,6 +78,14 @@ def command(
             converse(client, manner, shown.messages)
         else:
             answer_once(client, manner, " ".join(words))
+
+
+def show_model(client: Client, model: str) -> ShowRecord:
+    """Return what is known of the model; raises ModelNotFoundError with where to look."""
+    try:
+        return client.show(model)
+    except ModelNotFoundError as exc:
+        raise ModelNotFoundError(model, f"{exc.message}; `ollamapy list` shows the models that there are") from exc
 
 
 def answer_once(client: Client, manner: Manner, prompt: str) -> None:

@@ -62,7 +62,8 @@ class Speaker:
         )
         self._end = "\n\n" if is_terminal else "\n"
         self._waiting = render.StatusLine(is_transient=True)
-        self._waiting.show("waiting for the model" if is_terminal else "")
+        if is_terminal:
+            self._waiting.show("waiting for the model")
         self._content: list[str] = []
         self._thinking: list[str] = []
         self._last: ChatRecord | GenerateRecord | None = None

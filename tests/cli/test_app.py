@@ -99,7 +99,7 @@ def test_a_missing_model_is_told_with_its_own_exit_code(ollamapy: Command) -> No
         ("rm", "nope"): "model 'nope' not found",
         ("cp", "nope", "b"): "model 'nope' not found",
         ("show", "nope"): "model 'nope' not found",
-        ("run", "nope", "hi"): "model 'nope' not found",
+        ("run", "nope", "hi"): "model 'nope' not found; `ollamapy list` shows the models that there are",
     }.items():
         done = ollamapy(*words)
         assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {message}\n"), words
