@@ -12,7 +12,15 @@ from ollamapy.parsing.tool_calls import tool_parser
 from ollamapy.parsing.traits import answer_marks, read_traits
 from ollamapy.types import Json, ToolCall
 
-__all__ = ["AnswerParser", "Part", "answer_marks", "answer_parser", "supports_thinking", "supports_tools"]
+__all__ = [
+    "AnswerParser",
+    "Part",
+    "answer_marks",
+    "answer_parser",
+    "supports_insert",
+    "supports_thinking",
+    "supports_tools",
+]
 
 
 class AnswerParser:
@@ -71,6 +79,11 @@ def answer_parser(
 def supports_thinking(template_source: str) -> bool:
     """Return whether the template belongs to a model that thinks before it answers."""
     return read_traits(template_source).thinks
+
+
+def supports_insert(template_source: str) -> bool:
+    """Return whether the template can ask for the text between a prompt and a suffix."""
+    return read_traits(template_source).inserts
 
 
 def supports_tools(template_source: str) -> bool:

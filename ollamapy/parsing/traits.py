@@ -25,10 +25,14 @@ _KNOWN_TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class AnswerTraits:
-    """How answers are written. `tool_tag` is what a Go template puts before calls, None if it can't be told."""
+    """What a model can do and how its answers are written.
+
+    `tool_tag` is what a Go template puts before calls, None if it can't be told.
+    """
 
     thinks: bool = False
     calls_tools: bool = False
+    inserts: bool = False
     thinking: ThinkingTags | None = None
     tool_tag: str | None = None
     is_harmony: bool = False
@@ -56,7 +60,8 @@ def _read_go(source: str, *, is_harmony: bool) -> AnswerTraits | None:
     root = template.parsed.root
     tags = find_thinking_tags(root)
     thinks = is_harmony or tags is not None
-    return AnswerTraits(thinks, "tools" in template.names, tags, find_tool_tag(root), is_harmony)
+    names = template.names
+    return AnswerTraits(thinks, "tools" in names, "suffix" in names, tags, find_tool_tag(root), is_harmony)
 
 
 def _jinja_thinks(source: str) -> bool:

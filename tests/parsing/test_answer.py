@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollamapy.parsing.answer import AnswerParser, Part, answer_parser, supports_thinking, supports_tools
+from ollamapy.parsing.answer import (
+    AnswerParser,
+    Part,
+    answer_parser,
+    supports_insert,
+    supports_thinking,
+    supports_tools,
+)
 from ollamapy.types import ToolCall
 from tests.parsing.splits import parse, same_however_cut
 
@@ -158,3 +165,9 @@ def test_nothing_is_lost_without_calls(text: str) -> None:
 )
 def test_a_template_tells_what_its_model_can_do(source: str, thinks: bool, tools: bool) -> None:
     assert (supports_thinking(source), supports_tools(source)) == (thinks, tools)
+
+
+def test_a_go_template_with_a_suffix_can_insert() -> None:
+    assert supports_insert("<PRE>{{ .Prompt }}<SUF>{{ .Suffix }}<MID>")
+    assert not supports_insert("{{ .Prompt }}")
+    assert not supports_insert("{% suffix %}")

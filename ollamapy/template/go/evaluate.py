@@ -41,7 +41,7 @@ class Limits:
     """What one execution may cost. A step is a node, a call or a loop's turn; `made_chars` sums what calls give."""
 
     steps: int = 1_000_000
-    seconds: float = 2.0
+    seconds: float = 1.0  # a single call may add about half of this
     output_chars: int = 16 << 20
     made_chars: int = 64 << 20
 

@@ -25,7 +25,7 @@ from ollamapy.template.go.values import (
     unbox,
 )
 
-MAX_CHARS = 4 << 20  # of one formatted text
+MAX_CHARS = 2 << 20  # of one formatted text
 MAX_WIDTH = 1_000_000  # Go's bound of a width or precision
 _BASES = {"v": 10, "d": 10, "b": 2, "o": 8, "O": 8, "x": 16, "X": 16}
 _FLAGS = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
