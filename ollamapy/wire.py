@@ -42,6 +42,17 @@ class Sampling(msgspec.Struct, frozen=True, array_like=True):
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     logit_bias: dict[int, float] = {}
+    top_n_sigma: float = -1.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_penalty_last_n: int = -1
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
 
 
 # ---- parent to worker
@@ -75,7 +86,8 @@ class Generate(Message, frozen=True):
 
     The prompt is `prefix_tokens` followed by the tokenised `segments`. `num_ctx` bounds prompt and answer together;
     `max_tokens` < 0 means as many as `num_ctx` x 10. With `shift`, an answer that fills the context goes on after the
-    oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form.
+    oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form. Control tokens
+    leave no text, save those in `visible`.
     """
 
     id: int
@@ -92,6 +104,7 @@ class Generate(Message, frozen=True):
     top_logprobs: int = 0
     return_tokens: bool = False
     grammar: str | None = None
+    visible: list[str] = []
 
 
 class Cancel(Message, frozen=True):

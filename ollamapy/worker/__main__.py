@@ -64,16 +64,18 @@ def main() -> None:
     """Serve one model until the parent closes our standard input."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     sys.setswitchinterval(GIL_SWITCH_SECONDS)
+    os.putenv("GGML_NO_BACKTRACE", "1")  # an abort ends the process at once, without a debugger
     output = Output(_claim_stdout())
     frames = sys.stdin.buffer
     output.send(wire.Hello(os.getpid()))
     load = _next(frames)
     if not isinstance(load, wire.LoadModel):
         raise SystemExit("a worker must be told to load a model first")
-    llama = _load(load, output)
     inbox: Inbox = SimpleQueue()
-    reader = Reader(frames, llama, inbox, output, embeds=load.embeds)
+    reader = Reader(frames, inbox, output, embeds=load.embeds)
     Thread(target=reader.run, name="reader", daemon=True).start()
+    llama = _load(load, output)
+    reader.attach(llama)
     output.send(_ready(llama))
     if load.embeds:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox)
@@ -145,32 +147,40 @@ def _ready(llama: Llama) -> wire.Ready:
 
 
 class Reader:
-    """Takes messages as they come; prompts are tokenised here, beside the running decode."""
+    """Takes messages as they come; prompts are tokenised here, beside the running decode.
 
-    def __init__(self, frames: BinaryIO, llama: Llama, inbox: Inbox, output: Output, *, embeds: bool) -> None:
+    It reads from before the load, so that a parent that dies meanwhile is noticed.
+    """
+
+    def __init__(self, frames: BinaryIO, inbox: Inbox, output: Output, *, embeds: bool) -> None:
         self._frames = frames
-        self._llama = llama
         self._inbox = inbox
         self._output = output
         self._embeds = embeds
-        self._constraints = ConstraintFactory(llama)
+        self._loaded: SimpleQueue[Llama] = SimpleQueue()
+
+    def attach(self, llama: Llama) -> None:
+        """Let the reader take requests for this model."""
+        self._loaded.put(llama)
 
     def run(self) -> None:
         """Read until the process ends."""
+        message = _next(self._frames)
+        llama = self._loaded.get()
+        constraints = ConstraintFactory(llama)
         while True:
-            message = _next(self._frames)
             try:
-                self._take(message)
+                self._take(message, llama, constraints)
             except OllamapyError as exc:
                 kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
                 self._output.send(wire.Failed(getattr(message, "id", 0), kind, exc.message))
+            message = _next(self._frames)
 
-    def _take(self, message: wire.ToWorker) -> None:
-        llama = self._llama
+    def _take(self, message: wire.ToWorker, llama: Llama, constraints: ConstraintFactory) -> None:
         match message:
             case wire.Generate() if not self._embeds:
                 text = tokenize(llama, message.segments, add_special=message.add_special)
-                constraint = self._constraints.build(message.grammar) if message.grammar is not None else None
+                constraint = constraints.build(message.grammar) if message.grammar is not None else None
                 self._inbox.put(Queued(message, [*message.prefix_tokens, *text], constraint))
             case wire.Embed() if self._embeds:
                 inputs = [tokenize(llama, segments, add_special=True) for segments in message.inputs]

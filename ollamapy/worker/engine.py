@@ -91,6 +91,7 @@ class Engine:
             max_tokens=most if request.max_tokens < 0 else min(request.max_tokens, most),
             n_prompt=len(prompt),
             constraint=constraint,
+            visible=frozenset(token for text in request.visible for token in self._llama.control_token(text)),
         )
 
     def cancel(self, request_id: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,12 @@ _CACHE_TYPES = {
     "q8_0": api.GGML_TYPE_Q8_0,
     "q4_0": api.GGML_TYPE_Q4_0,
 }
+_LOG_ERROR = 4
+_ECHO = re.compile(r"failed to load model\W*$")  # llama.cpp's outer layers repeat this without the cause
 _BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
+_MIROSTAT_CANDIDATES = 100
 
 
 class DecodeError(OllamapyError):
@@ -63,7 +66,7 @@ class Log:
     def _on_line(self, level: int, text: bytes, _user_data: int) -> None:
         os.write(2, text)
         line = text.decode(errors="replace")
-        if level == 4 and line.strip():
+        if level == _LOG_ERROR and line.strip() and not _ECHO.search(line):
             self.last_error = line.strip()
         if found := _BUFFER_SIZE.search(line):
             size = int(float(found[2]) * (1 << 20))
@@ -305,6 +308,11 @@ class Llama:
         ends = {int(api.llama_vocab_eos(self._vocab)), int(api.llama_vocab_eot(self._vocab))}
         return sorted(token for token in ends if token >= 0)
 
+    def control_token(self, text: str) -> list[int]:
+        """Return the id of the token that this text is, as a list of one; empty if it is none."""
+        tokens = self.tokenize(text, add_special=False, parse_special=True)
+        return tokens if len(tokens) == 1 else []
+
     def control_tokens(self) -> list[str]:
         """Return the texts of all control tokens."""
         wanted = api.LLAMA_TOKEN_ATTR_CONTROL
@@ -373,10 +381,25 @@ class Llama:
         chain = api.llama_sampler_chain_init(params)
         for stage in self._stages(sampling):
             api.llama_sampler_chain_add(chain, stage)
-        window = sampling.repeat_last_n if _has_penalties(sampling) else 0
-        return Sampler(chain, self._context, self.n_ctx if window < 0 else window)
+        windows = [sampling.repeat_last_n] if _has_penalties(sampling) else []
+        windows += [sampling.dry_penalty_last_n] if sampling.dry_multiplier > 0 else []
+        window = max((self.n_ctx if size < 0 else size for size in windows), default=0)
+        return Sampler(chain, self._context, window)
 
-    def _stages(self, s: Sampling) -> Iterable[Handle]:
+    def _stages(self, s: Sampling) -> Iterator[Handle]:
+        seed = s.seed & 0xFFFFFFFF
+        yield from self._penalties(s)
+        if s.temperature <= 0:
+            yield api.llama_sampler_init_greedy()
+        elif s.mirostat:
+            yield api.llama_sampler_init_temp(s.temperature)
+            yield self._mirostat(s, seed)
+        else:
+            yield from _truncations(s, seed)
+            yield api.llama_sampler_init_temp(s.temperature)
+            yield api.llama_sampler_init_dist(seed)
+
+    def _penalties(self, s: Sampling) -> Iterator[Handle]:
         if s.logit_bias:
             pairs = [api.llama_logit_bias(token, bias) for token, bias in s.logit_bias.items()]
             biases = (api.llama_logit_bias * len(pairs))(*pairs)
@@ -386,24 +409,43 @@ class Llama:
             yield api.llama_sampler_init_penalties(
                 self.n_vocab, window, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
             )
-        if s.temperature <= 0:
-            yield api.llama_sampler_init_greedy()
-            return
-        if s.top_k > 0:
-            yield api.llama_sampler_init_top_k(s.top_k)
-        if s.typical_p < 1:
-            yield api.llama_sampler_init_typical(s.typical_p, 1)
-        if s.top_p < 1:
-            yield api.llama_sampler_init_top_p(s.top_p, 1)
-        if s.min_p > 0:
-            yield api.llama_sampler_init_min_p(s.min_p, 1)
-        yield api.llama_sampler_init_temp(s.temperature)
-        yield api.llama_sampler_init_dist(s.seed & 0xFFFFFFFF)
+        if s.dry_multiplier > 0:
+            yield self._dry(s)
+
+    def _dry(self, s: Sampling) -> Handle:
+        breakers = [text.encode() for text in s.dry_sequence_breakers]
+        array = (ctypes.c_char_p * len(breakers))(*breakers)
+        window = self.n_ctx if s.dry_penalty_last_n < 0 else s.dry_penalty_last_n
+        return api.llama_sampler_init_dry(
+            self._vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, window, array, len(breakers)
+        )
+
+    def _mirostat(self, s: Sampling, seed: int) -> Handle:
+        if s.mirostat == 1:
+            return api.llama_sampler_init_mirostat(
+                self.n_vocab, seed, s.mirostat_tau, s.mirostat_eta, _MIROSTAT_CANDIDATES
+            )
+        return api.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta)
 
     def close(self) -> None:
         """Free context and model."""
         api.llama_free(self._context)
         api.llama_model_free(self._model)
+
+
+def _truncations(s: Sampling, seed: int) -> Iterator[Handle]:
+    if s.top_n_sigma > 0:
+        yield api.llama_sampler_init_top_n_sigma(s.top_n_sigma)
+    if s.top_k > 0:
+        yield api.llama_sampler_init_top_k(s.top_k)
+    if s.typical_p < 1:
+        yield api.llama_sampler_init_typical(s.typical_p, 1)
+    if s.top_p < 1:
+        yield api.llama_sampler_init_top_p(s.top_p, 1)
+    if s.min_p > 0:
+        yield api.llama_sampler_init_min_p(s.min_p, 1)
+    if s.xtc_probability > 0:
+        yield api.llama_sampler_init_xtc(s.xtc_probability, s.xtc_threshold, 1, seed)
 
 
 def _has_penalties(s: Sampling) -> bool:

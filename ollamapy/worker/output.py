@@ -44,7 +44,7 @@ class Publisher:
             sequence.finish_reason = "stop"
             return ""
         sequence.tokens.append(token)
-        text = sequence.text.feed(self._llama.piece(token))
+        text = sequence.text.feed(self._llama.piece(token, special=token in sequence.visible))
         constraint = sequence.constraint
         if sequence.text.stopped_by is not None or (constraint is not None and constraint.accept(token)):  # 2, 3
             sequence.finish_reason = "stop"

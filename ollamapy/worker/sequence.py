@@ -36,6 +36,7 @@ class Sequence:
     started: float | None = None
     first_token: float | None = None
     constraint: Constraint | None = None
+    visible: frozenset[int] = frozenset()
     finish_reason: Literal["stop", "length"] | None = None
     common_with: dict[int, int] = field(default_factory=dict)
 

@@ -193,3 +193,32 @@ def test_a_recurrent_model_answers_without_sharing(shared_models: Path) -> None:
     assert {driver.text[i] for i in ids} == {alone}
     assert driver.answer("in the", max_tokens=12, sampling=GREEDY) == alone
     llama.close()
+
+
+SAMPLERS = {
+    "dry": {"dry_multiplier": 2.0, "dry_allowed_length": 1},
+    "xtc": {"temperature": 1.0, "seed": 3, "xtc_probability": 1.0, "xtc_threshold": 0.05},
+    "top_n_sigma": {"temperature": 1.0, "seed": 3, "top_n_sigma": 0.5},
+    "typical": {"temperature": 1.0, "seed": 3, "typical_p": 0.2},
+    "mirostat": {"temperature": 1.0, "seed": 3, "mirostat": 1, "mirostat_tau": 2.0},
+    "mirostat v2": {"temperature": 1.0, "seed": 3, "mirostat": 2, "mirostat_tau": 2.0},
+}
+
+
+@pytest.mark.parametrize("settings", SAMPLERS.values(), ids=list(SAMPLERS))
+def test_each_sampler_acts_and_is_reproducible(driver: Driver, settings: dict[str, object]) -> None:
+    plain = {k: v for k, v in settings.items() if k in ("temperature", "seed")} or {"temperature": 0.0}
+    sampling = wire.Sampling(**{"temperature": 0.0, **settings})  # type: ignore[arg-type]
+    text = driver.answer("The dog", max_tokens=60, sampling=sampling)
+    assert text == driver.answer("The dog", max_tokens=60, sampling=sampling)
+    assert text != driver.answer("The dog", max_tokens=60, sampling=wire.Sampling(**plain))  # type: ignore[arg-type]
+
+
+def test_control_tokens_are_silent_unless_wanted(wren_gguf: Path) -> None:
+    llama = load_llama(wren_gguf, f32=False)
+    driver = Driver(llama)
+    (control,) = llama.control_token("<|im_start|>")
+    forced = wire.Sampling(temperature=0, logit_bias={control: 1000.0})
+    assert driver.answer("Hello", max_tokens=3, sampling=forced) == ""
+    assert driver.answer("Hello", max_tokens=3, sampling=forced, visible=["<|im_start|>"]) == "<|im_start|>" * 3
+    llama.close()
