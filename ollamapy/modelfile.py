@@ -27,9 +27,6 @@ DEPRECATED_PARAMETERS = frozenset(
         "logits_all",
         "vocab_only",
         "use_mlock",
-        "mirostat",
-        "mirostat_tau",
-        "mirostat_eta",
     }
 )
 

@@ -68,6 +68,17 @@ RULES: Mapping[str, OptionRule] = {
     "presence_penalty": OptionRule("float32", -100, 100),
     "frequency_penalty": OptionRule("float32", -100, 100),
     "stop": OptionRule("array"),
+    "top_n_sigma": OptionRule("float32", -1, 100),  # 0 and less disable it
+    "xtc_probability": OptionRule("float32", 0, 1),
+    "xtc_threshold": OptionRule("float32", 0, 1),
+    "dry_multiplier": OptionRule("float32", 0, 100),
+    "dry_base": OptionRule("float32", 1, 100),
+    "dry_allowed_length": OptionRule("integer", 1, 65_536),
+    "dry_penalty_last_n": OptionRule("integer", -1, _INT32),
+    "dry_sequence_breakers": OptionRule("array"),
+    "mirostat": OptionRule("integer", 0, 2),
+    "mirostat_tau": OptionRule("float32", 0, 100),
+    "mirostat_eta": OptionRule("float32", 0, 1),
 }
 
 ACCEPTED_WITHOUT_EFFECT: Mapping[str, OptionRule] = {"draft_num_predict": OptionRule("integer", 0, _INT32)}
@@ -117,11 +128,11 @@ def parse_parameter(name: str, text: str) -> Json:
 
 
 def options_from_parameters(parameters: Iterable[tuple[str, str]]) -> Options:
-    """Read Modelfile parameters in order: `stop` accumulates, for the others the last one wins."""
+    """Read Modelfile parameters in order: lists such as `stop` accumulate, for the others the last one wins."""
     values: dict[str, Json] = {}
     for name, text in parameters:
         value = parse_parameter(name, text)
-        if name == "stop":
+        if name in RULES and RULES[name].kind == "array":
             values.setdefault(name, []).append(value)
         else:
             values[name] = value

@@ -61,6 +61,17 @@ class Options:
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     stop: tuple[str, ...] | None = None
+    top_n_sigma: float | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_penalty_last_n: int | None = None
+    dry_sequence_breakers: tuple[str, ...] | None = None
+    mirostat: int | None = None
+    mirostat_tau: float | None = None
+    mirostat_eta: float | None = None
 
     def over(self, base: Options) -> Options:
         """Return these options with the gaps filled from `base`."""

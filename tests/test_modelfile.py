@@ -25,7 +25,7 @@ TEMPLATE """{{ .System }}
 PARAMETER stop "<|end|>"
 PARAMETER stop <|user|>
 PARAMETER num_ctx 4096
-PARAMETER mirostat 2
+PARAMETER low_vram true
 LICENSE MIT
 LICENSE """
 two
@@ -54,7 +54,7 @@ def test_reads_every_instruction() -> None:
         parser="qwen3-coder",
         requires="0.14.0",
     )
-    assert modelfile.warnings == ("warning: parameter mirostat is deprecated",)
+    assert modelfile.warnings == ("warning: parameter low_vram is deprecated",)
 
 
 @pytest.mark.parametrize(

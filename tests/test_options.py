@@ -118,8 +118,8 @@ def test_stop_is_bounded_and_drops_empty_strings() -> None:
 
 def test_unknown_names_are_logged_and_nulls_skipped(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "ollamapy.options"):
-        assert parse_options({"mirostat": 2, "num_ctx": None, "draft_num_predict": 4}) == Options()
-    assert caplog.messages == ["invalid option provided: mirostat"]
+        assert parse_options({"tfs_z": 2, "num_ctx": None, "draft_num_predict": 4}) == Options()
+    assert caplog.messages == ["invalid option provided: tfs_z"]
 
 
 def test_check_options_applies_the_same_ranges() -> None:

@@ -21,7 +21,7 @@ ADAPTER lora.gguf
 PARAMETER temperature 0.5
 PARAMETER stop a
 PARAMETER stop b
-PARAMETER mirostat 1
+PARAMETER low_vram true
 TEMPLATE {{ .Prompt }}
 SYSTEM Be brief.
 LICENSE MIT
@@ -43,7 +43,7 @@ def test_a_model_is_made_of_uploaded_files(ollamapy: Command, fake: FakeOllama, 
     lora = f"sha256:{hashlib.sha256(b'GGUFlora').hexdigest()}"
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.splitlines() == [
-        "warning: parameter mirostat is deprecated", "reading tiny.gguf", f"copying file {DIGEST}", "reading lora.gguf",
+        "warning: parameter low_vram is deprecated", "reading tiny.gguf", f"copying file {DIGEST}", "reading lora.gguf",
         f"copying file {lora}", "parsing GGUF", "writing manifest", "success",
     ]  # fmt: skip
     assert fake.body("/api/create") == {

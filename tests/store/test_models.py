@@ -74,7 +74,7 @@ def test_the_old_name_of_templates_is_understood(store: Store, make_model: MakeM
 def test_a_parameter_out_of_range_is_left_out_and_the_others_stay(
     store: Store, make_model: MakeModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_model(layers=(WEIGHTS, (PARAMS_TYPE, b'{"top_p":7,"top_k":5,"mirostat":1}')))
+    make_model(layers=(WEIGHTS, (PARAMS_TYPE, b'{"top_p":7,"top_k":5,"tfs_z":1}')))
     with caplog.at_level(logging.WARNING):
         assert load_model(store, NAME).options == Options(top_k=5)
     assert "top_p" in caplog.text
