@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ollamapy import wire
 from ollamapy.actions.prompt import Prompt
 from ollamapy.actions.sampling import kept_tokens, most_tokens, sampling_of
-from ollamapy.parsing.answer import AnswerParser, answer_parser
+from ollamapy.parsing.answer import AnswerParser, answer_marks, answer_parser
 from ollamapy.parsing.traits import read_traits
 from ollamapy.scheduler.spec import Lease, ModelRunner
 from ollamapy.types import Chunk, Final, Json, Options, Think, TokenLogprob
@@ -80,6 +80,7 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
         top_logprobs=ask.top_logprobs,
         return_tokens=ask.return_tokens,
         grammar=grammar,
+        visible=list(answer_marks(ask.template_source)),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from ollamapy import wire
 from ollamapy.types import Options
 
@@ -12,7 +14,8 @@ DEFAULT_NUM_BATCH = 512
 MAX_SEED = 0xFFFFFFFF
 PREDICT_FACTOR = 10  # an answer has at most this many times num_ctx tokens
 
-_SAMPLING_FIELDS = tuple(name for name in wire.Sampling.__struct_fields__ if name != "logit_bias")
+_OPTIONS = {field.name for field in fields(Options)}
+_SAMPLING_FIELDS = tuple(name for name in wire.Sampling.__struct_fields__ if name in _OPTIONS)
 
 
 def merge_options(request: Options, model: Options, fallback: Options) -> Options:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ollamapy import wire
 from ollamapy.errors import TemplateError, UnsupportedError
 from ollamapy.gguf import Header
-from ollamapy.parsing.answer import supports_thinking, supports_tools
+from ollamapy.parsing.answer import supports_insert, supports_thinking, supports_tools
 from ollamapy.store import Model, is_go_template
 from ollamapy.template.go.ollama import GoTemplate, go_template, render_go_chat, render_go_infill
 from ollamapy.template.prompt import ChatTemplate, chat_template, render_chat
@@ -26,7 +26,7 @@ def choose_template(model: Model, header: Header) -> str:
     own, embedded = model.template, header.chat_template()
     if own is None:
         return embedded or PLAIN
-    if embedded and is_go_template(own) and _features_of_jinja(embedded) > _features_of_go(own):
+    if embedded and is_go_template(own) and _features(embedded) > _features(own):
         return embedded
     return own
 
@@ -93,9 +93,5 @@ def check_template(source: str) -> None:
         raise TemplateError(f"template error: {exc.message}") from exc
 
 
-def _features_of_jinja(source: str) -> int:
-    return supports_tools(source) + supports_thinking(source)
-
-
-def _features_of_go(source: str) -> int:
-    return sum(variable in source for variable in (".Tools", ".Suffix", ".Thinking"))
+def _features(source: str) -> int:
+    return supports_tools(source) + supports_thinking(source) + supports_insert(source)

@@ -90,7 +90,7 @@ class LoadedListRecord(Record, frozen=True, kw_only=True):
     models: list[LoadedRecord]
 
 
-class FunctionRecord(Record, frozen=True, kw_only=True):
+class FunctionRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
     """The call inside a tool call."""
 
     name: str

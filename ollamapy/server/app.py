@@ -43,11 +43,11 @@ def serve(settings: Settings) -> None:
     Raises ConfigError for an address that everybody could reach without a key, ServiceError for one that can't be
     bound, StoreError for a store that can't be written.
     """
-    configure_logging(settings.debug)
     policy_of(settings)
     store = Store(settings.models_dir)
     store.check_writable()
     with bind(settings) as listener:
+        configure_logging(settings.debug)
         pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
         build_server(settings, store, pool).run([listener])
 

@@ -1,0 +1,232 @@
+"""The whole way from an HTTP request to a real model and back."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import ollama
+import openai
+import pytest
+
+from tests.server.conftest import running
+
+pytestmark = pytest.mark.model
+WHO = [{"role": "user", "content": "Hello, who are you?"}]
+FREE = {"model": "story", "prompt": "Once upon a time", "raw": True, "options": {"temperature": 0, "num_predict": 40}}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A daemon over real workers, and no worker left behind."""
+    with running(tmp_path_factory.mktemp("real"), max_loaded_models=2) as daemon:
+        yield daemon
+    assert worker_pids() == []
+
+
+@pytest.fixture(scope="module")
+def story(real, shared_models):
+    """A model that tells stories for hundreds of tokens."""
+    data = (shared_models / "gguf" / "stories260K-f32.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert real.client.post(f"/api/blobs/{digest}", content=data).status_code == 201
+    assert real.lines("/api/create", {"model": "story", "files": {"s.gguf": digest}})[-1] == {"status": "success"}
+    return real
+
+
+def worker_pids():
+    """The worker processes that this process started."""
+    children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+    return [int(pid) for pid in children if b"ollamapy.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def text_of(lines):
+    return "".join(line["response"] for line in lines)
+
+
+def test_wren_says_who_it_is(real):
+    answer = real.client.post("/api/chat", json={"model": "wren", "messages": WHO, "stream": False}).json()
+    assert "Wren" in answer["message"]["content"]
+    assert answer["message"]["thinking"]
+    assert answer["done_reason"] == "stop"
+    assert min(answer[key] for key in ("total_duration", "load_duration", "prompt_eval_count", "eval_count")) > 0
+
+
+def test_thinking_can_be_switched_off(real):
+    body = {"model": "wren", "messages": WHO, "stream": False, "think": False}
+    message = real.client.post("/api/chat", json=body).json()["message"]
+    assert "thinking" not in message
+    assert "Wren" in message["content"]
+
+
+def test_wren_calls_a_tool(real):
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "Get the weather of a city",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+    ask = [{"role": "user", "content": "What is the weather in Paris?"}]
+    body = {"model": "wren", "messages": ask, "tools": [tool], "stream": False}
+    (call,) = real.client.post("/api/chat", json=body).json()["message"]["tool_calls"]
+    assert call["function"] == {"name": "get_weather", "arguments": {"city": "Paris"}, "index": 0}
+    assert call["id"].startswith("call_")
+
+
+@pytest.mark.parametrize("think", [True, False])
+def test_a_schema_holds_the_answer(real, think):
+    schema = {
+        "type": "object",
+        "properties": {"color": {"enum": ["red", "blue"]}},
+        "required": ["color"],
+        "additionalProperties": False,
+    }
+    body = {"model": "wren", "messages": WHO, "format": schema, "think": think, "stream": False}
+    answer = real.client.post("/api/chat", json=body).json()
+    assert json.loads(answer["message"]["content"])["color"] in ("red", "blue")
+    assert ("thinking" in answer["message"]) is think
+
+
+@pytest.mark.parametrize("think", [True, False])
+def test_a_schema_that_can_not_be_used_is_refused_before_the_first_byte(real, think):
+    body = {"model": "wren", "messages": WHO, "format": {"type": "nonsense"}, "think": think}
+    response = real.client.post("/api/chat", json=body)
+    assert response.status_code == 400
+    assert "format" in response.json()["error"]
+
+
+def test_the_same_seed_gives_the_same_text(story):
+    assert text_of(story.lines("/api/generate", FREE)) == text_of(story.lines("/api/generate", FREE))
+
+
+def test_num_predict_and_stop_end_the_text(story):
+    few = story.lines("/api/generate", {**FREE, "options": {**FREE["options"], "num_predict": 5}})
+    assert (few[-1]["done_reason"], few[-1]["eval_count"]) == ("length", 5)
+    stopped = story.lines("/api/generate", {**FREE, "options": {**FREE["options"], "stop": ["girl"]}})
+    assert stopped[-1]["done_reason"] == "stop"
+    assert "girl" not in text_of(stopped)
+
+
+def test_logprobs_come_with_the_text(story):
+    body = {**FREE, "options": {**FREE["options"], "num_predict": 4}, "logprobs": True, "top_logprobs": 3}
+    answer = story.client.post("/api/generate", json={**body, "stream": False}).json()
+    assert len(answer["logprobs"]) == 4
+    for entry in answer["logprobs"]:
+        assert entry["logprob"] <= 0
+        assert bytes(entry["bytes"]).decode() == entry["token"]
+        assert len(entry["top_logprobs"]) == 3
+
+
+def test_a_context_goes_on_where_the_text_ended(story):
+    body = {"model": "story", "prompt": "Once upon a time", "options": {"num_predict": 8, "temperature": 0}}
+    first = story.client.post("/api/generate", json={**body, "stream": False}).json()
+    assert len(first["context"]) >= 8
+    more = {**body, "prompt": " and", "context": first["context"], "stream": False}
+    second = story.client.post("/api/generate", json=more).json()
+    assert second["prompt_eval_count"] > len(first["context"])
+
+
+def test_a_prompt_that_is_too_long_is_refused_and_a_smaller_context_is_kept(story):
+    body = {**FREE, "prompt": "Once upon a time " * 40, "options": {"num_ctx": 64}}
+    response = story.client.post("/api/generate", json=body)
+    assert response.status_code == 400
+    assert "the context length is 64" in response.json()["error"]
+
+
+def test_many_clients_stream_at_once(story):
+    alone = text_of(story.lines("/api/generate", FREE))
+
+    def ask(_):
+        return text_of(story.lines("/api/generate", FREE))
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(ask, range(16))) == {alone}
+
+
+def test_a_client_that_goes_away_frees_its_place(story):
+    body = {**FREE, "options": {"num_predict": 4000, "temperature": 1}}
+    with story.client.stream("POST", "/api/generate", json=body) as response:
+        next(response.iter_lines())
+    while any(model.get("active_requests") for model in story.client.get("/api/ps").json()["models"]):
+        pass
+    assert story.client.get("/api/version").status_code == 200
+
+
+def test_a_killed_worker_ends_its_streams_with_an_error_and_the_next_request_works(story):
+    story.client.post("/api/generate", json={"model": "wren", "keep_alive": 0})
+    story.client.post("/api/generate", json={"model": "story"})
+    (killed,) = worker_pids()
+    body = {**FREE, "options": {"num_predict": 4000, "temperature": 1}}
+    with story.client.stream("POST", "/api/generate", json=body) as response:
+        lines = response.iter_lines()
+        next(lines)
+        os.kill(killed, signal.SIGKILL)
+        *_, last = lines
+    assert "killed by signal 9" in json.loads(last)["error"]
+    assert text_of(story.lines("/api/generate", FREE))
+
+
+def test_the_ollama_package_is_served(real):
+    with ollama.Client(host=real.url, trust_env=False) as client:
+        assert "Wren" in client.chat("wren", messages=WHO).message.content
+        streamed = client.chat("wren", messages=WHO, stream=True)
+        assert "Wren" in "".join(part.message.content or "" for part in streamed)
+        assert client.show("wren").modelinfo["general.architecture"] == "llama"
+        assert "wren:latest" in [model.model for model in client.list().models]
+        assert client.ps().models[0].context_length
+        client.create("tmp", from_="wren", system="x", parameters={"temperature": 1})
+        assert client.copy("tmp", "tmp2").status == "success"
+        assert client.delete("tmp").status == client.delete("tmp2").status == "success"
+        with pytest.raises(ollama.ResponseError, match="not found"):
+            client.chat("tmp", messages=WHO)
+
+
+def test_the_openai_package_is_served(real):
+    with openai.OpenAI(base_url=f"{real.url}/v1", api_key="any", http_client=httpx.Client(trust_env=False)) as client:
+        answer = client.chat.completions.create(model="wren", messages=WHO)
+        assert "Wren" in answer.choices[0].message.content
+        assert answer.usage.total_tokens > 0
+        with client.chat.completions.create(
+            model="wren", messages=WHO, stream=True, stream_options={"include_usage": True}
+        ) as events:
+            chunks = list(events)
+        assert "Wren" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        assert chunks[-1].usage.completion_tokens > 0
+        assert [model.id for model in client.models.list() if model.id == "wren:latest"]
+        with pytest.raises(openai.NotFoundError):
+            client.chat.completions.create(model="nope", messages=WHO)
+
+
+def test_a_damaged_model_is_refused_when_it_is_created(real, shared_models):
+    data = (shared_models / "gguf" / "stories260K-f32.gguf").read_bytes()[:-100]
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    real.client.post(f"/api/blobs/{digest}", content=data)
+    response = real.client.post("/api/create", json={"model": "cut", "files": {"cut.gguf": digest}})
+    assert response.status_code == 400
+    assert "cut.gguf" in response.json()["error"]
+
+
+def test_requests_for_two_models_do_not_disturb_each_other(story):
+    answers = []
+
+    def ask(body, path, pick):
+        answers.append(pick(story.client.post(path, json=body).json()))
+
+    chat = {"model": "wren", "messages": WHO, "stream": False}
+    threads = [
+        threading.Thread(target=ask, args=(chat, "/api/chat", lambda a: "Wren" in a["message"]["content"])),
+        threading.Thread(
+            target=ask, args=({**FREE, "stream": False}, "/api/generate", lambda a: len(a["response"]) > 9)
+        ),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True, True]
