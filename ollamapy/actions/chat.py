@@ -8,7 +8,7 @@ from functools import partial
 
 from ollamapy.actions.answer import Ask, stream_answer
 from ollamapy.actions.constraint import grammar_of
-from ollamapy.actions.load import load_only, load_spec, unload
+from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.prompt import Prompt, fit_prompt
 from ollamapy.actions.sampling import merge_options
@@ -47,7 +47,7 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
     )
-    spec = load_spec(found, options, services.settings)
+    spec = await prepare_load(services, found, options)
     async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
         prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
         if request.render_only:

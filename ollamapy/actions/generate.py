@@ -12,7 +12,7 @@ from ollamapy import wire
 from ollamapy.actions.answer import Ask, stream_answer
 from ollamapy.actions.chat import check_images, effective_think, with_model_messages
 from ollamapy.actions.constraint import grammar_of
-from ollamapy.actions.load import load_only, load_spec, unload
+from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of
 from ollamapy.actions.sampling import merge_options
@@ -51,7 +51,7 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         top_logprobs=request.top_logprobs,
         return_tokens=not request.raw,
     )
-    spec = load_spec(found, options, services.settings)
+    spec = await prepare_load(services, found, options)
     async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
         prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
         if request.render_only:

@@ -17,12 +17,18 @@ from ollamapy.types import Chunk, Final, Options
 MOST_SEQUENCES = 64
 
 
-def load_spec(found: ResolvedModel, options: Options, settings: Settings) -> LoadSpec:
+async def prepare_load(services: Services, found: ResolvedModel, options: Options) -> LoadSpec:
+    """Check a model's files and return how to load it for a request with these options; raises LoadError."""
+    await services.models.check_files(found)
+    return load_spec(found, options, services.settings, free_memory_bytes())
+
+
+def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_bytes: int) -> LoadSpec:
     """Return how to load a model for a request with these options."""
     model, header = found.model, found.header
     num_ctx = context_tokens(options, settings.context_length, header.context_length or 0)
     token_bytes = bytes_per_token(header, settings.kv_cache_type)
-    n_ctx = pool_cells(num_ctx, settings.num_parallel, free_memory_bytes(), token_bytes)
+    n_ctx = pool_cells(num_ctx, settings.num_parallel, free_bytes, token_bytes)
     adapters = [str(path) for path in model.adapters]
     load = wire.LoadModel(
         path=str(model.weights),
@@ -58,7 +64,7 @@ async def load_only(
     services: Services, found: ResolvedModel, keep_alive_seconds: float | None, options: Options
 ) -> Chunk:
     """Load a model, and say so."""
-    spec = load_spec(found, options, services.settings)
+    spec = await prepare_load(services, found, options)
     async with services.scheduler.acquire(spec, keep_alive_seconds):
         return Chunk(final=Final("load"))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 from ollamapy.actions.bundled import find_manifest
 from ollamapy.actions.templates import choose_template
-from ollamapy.errors import ModelNotFoundError, UnsupportedError
-from ollamapy.gguf import Header
+from ollamapy.errors import InvalidFileError, LoadError, ModelNotFoundError, UnsupportedError
+from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
 from ollamapy.store import Model, Store, StoredManifest, capabilities, load_model
 
@@ -36,6 +37,7 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._models: OrderedDict[tuple[ModelName, Digest], ResolvedModel] = OrderedDict()
+        self._checked: set[tuple[Path, tuple[int, int, int]]] = set()
 
     async def resolve(self, store: Store, asked: str) -> ResolvedModel:
         """Return the model of that name, reading the disk in a thread.
@@ -56,12 +58,42 @@ class ModelCache:
     async def read(self, store: Store, stored: StoredManifest) -> ResolvedModel:
         """Return the model of a manifest; raises ManifestError, InvalidFileError, UnsupportedError."""
         key = (stored.name, stored.digest)
-        if key not in self._models:
+        if key not in self._models or not is_current(self._models[key].header):
             self._models[key] = await asyncio.to_thread(read_model, store, stored.name)
         self._models.move_to_end(key)
         while len(self._models) > CACHED_MODELS:
             self._models.popitem(last=False)
         return self._models[key]
+
+    async def check_files(self, found: ResolvedModel) -> None:
+        """Check once all that llama.cpp relies on: files of a shared store may be anybody's. Raises LoadError."""
+        for path in (found.model.weights, *found.model.adapters):
+            seen = (path, await asyncio.to_thread(read_stamp, path))
+            if seen not in self._checked:
+                await asyncio.to_thread(check_for_load, path, found.model.name)
+                self._checked.add(seen)
+
+
+def read_stamp(path: Path) -> tuple[int, int, int]:
+    """Return what changes with a file: inode, size in bytes, time in nanoseconds; zeros for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def check_for_load(path: Path, name: ModelName) -> None:
+    """Raise LoadError for a file that llama.cpp must not see; blocks."""
+    try:
+        check_file(path)
+    except InvalidFileError as exc:
+        raise LoadError(f"could not load {name}: {exc.message}; create or pull the model again") from exc
+
+
+def is_current(header: Header) -> bool:
+    """Return whether the file still is the one whose header was read: a model may be deleted and made again."""
+    return header.stamp == read_stamp(header.path)
 
 
 def read_model(store: Store, name: ModelName) -> ResolvedModel:

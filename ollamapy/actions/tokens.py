@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ollamapy import wire
-from ollamapy.actions.load import load_spec
+from ollamapy.actions.load import prepare_load
 from ollamapy.actions.services import Services
 from ollamapy.errors import InvalidInputError
 
@@ -18,7 +18,7 @@ async def tokenize(services: Services, asked: str, text: str) -> list[int]:
     if len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
         raise InvalidInputError(f"the text is longer than {MAX_TEXT_BYTES} bytes; send it in parts")
     found = await services.models.resolve(services.store, asked)
-    spec = load_spec(found, found.model.options, services.settings)
+    spec = await prepare_load(services, found, found.model.options)
     async with services.scheduler.acquire(spec, None) as lease:
         return await lease.runner.tokenize([wire.Segment(text)], False)
 
@@ -28,7 +28,7 @@ async def detokenize(services: Services, asked: str, tokens: Sequence[int]) -> s
     if len(tokens) > MAX_TOKENS:
         raise InvalidInputError(f"there are more than {MAX_TOKENS} tokens; send them in parts")
     found = await services.models.resolve(services.store, asked)
-    spec = load_spec(found, found.model.options, services.settings)
+    spec = await prepare_load(services, found, found.model.options)
     async with services.scheduler.acquire(spec, None) as lease:
         for token in tokens:
             if token >= lease.ready.n_vocab:

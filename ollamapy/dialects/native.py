@@ -176,7 +176,7 @@ class MetricsRecord(Record, frozen=True, kw_only=True):
     dropped_messages: int = 0
 
 
-class DebugRecord(Record, frozen=True, kw_only=True):
+class DebugRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
     """The prompt that would have been sent to the model."""
 
     rendered_template: str

@@ -35,6 +35,7 @@ from ollamapy.types import Chunk, Progress
 from ollamapy.version import OLLAMA_VERSION, __version__
 
 NAME = "ollamapy"
+COPILOT = "GitHubCopilotChat/"
 
 
 class NativeRoutes:
@@ -86,7 +87,11 @@ class NativeRoutes:
     async def show(self, request: Request) -> Response:
         """POST /api/show."""
         fields = await self._read(request)
-        return _json(await show(self._services, model_name(fields), verbose=fields.flag("verbose")))
+        asked = model_name(fields)
+        shown = await show(self._services, asked, verbose=fields.flag("verbose"))
+        if request.headers.get("user-agent", "").startswith(COPILOT):
+            shown.model_info["general.basename"] = asked  # which it takes for the name to send back
+        return _json(shown)
 
     async def chat(self, request: Request) -> Answer[Chunk]:
         """POST /api/chat."""

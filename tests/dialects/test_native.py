@@ -70,7 +70,7 @@ def test_a_rendered_prompt_is_told_under_debug_info():
         "created_at": AT,
         "response": "",
         "done": False,
-        "_debug_info": {"rendered_template": "<p>"},
+        "_debug_info": {"rendered_template": "<p>", "image_count": 0},
     }
 
 

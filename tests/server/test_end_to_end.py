@@ -13,6 +13,8 @@ import ollama
 import openai
 import pytest
 
+from ollamapy.names import ModelName
+from ollamapy.store import load_model
 from tests.server.conftest import running
 
 pytestmark = pytest.mark.model
@@ -230,3 +232,19 @@ def test_requests_for_two_models_do_not_disturb_each_other(story):
     for thread in threads:
         thread.join()
     assert answers == [True, True]
+
+
+def test_a_model_that_was_damaged_on_disk_is_refused_and_the_daemon_lives(story):
+    story.client.post("/api/copy", json={"source": "story", "destination": "bad"})
+    story.client.post("/api/generate", json={"model": "story", "keep_alive": 0})
+    path = load_model(story.store, ModelName.parse("bad")).weights
+    whole = path.read_bytes()
+    path.write_bytes(whole[:24] + b"\xff" * 64 + whole[88:])
+    try:
+        response = story.client.post("/api/generate", json={**FREE, "model": "bad"})
+        assert response.status_code in (400, 500)
+        assert str(story.store.root) not in response.text
+        assert "GGUF" in response.text
+    finally:
+        path.write_bytes(whole)
+    assert text_of(story.lines("/api/generate", FREE))

@@ -231,6 +231,21 @@ def test_a_model_is_shown_whole(daemon):
     assert len(verbose["model_info"]["tokenizer.ggml.tokens"]) == 2048
 
 
+def test_copilot_is_told_the_name_that_it_has_to_send(daemon):
+    copilot = {"user-agent": "GitHubCopilotChat/1.0"}
+    shown = daemon.client.post("/api/show", json={"model": "wren:latest"}, headers=copilot).json()
+    assert shown["model_info"]["general.basename"] == "wren:latest"
+    assert post(daemon, "/api/show", {"model": "wren"}).json()["model_info"]["general.basename"] == "wren"
+
+
+def test_a_model_that_is_deleted_and_made_again_is_read_again(daemon):
+    post(daemon, "/api/show", {"model": "wren"})
+    for model in daemon.client.get("/api/tags").json()["models"]:
+        assert daemon.client.request("DELETE", "/api/delete", json={"model": model["name"]}).status_code == 200
+    assert daemon.client.get("/api/tags").json() == {"models": []}
+    assert post(daemon, "/api/show", {"model": "wren"}).status_code == 200
+
+
 def test_models_are_listed_copied_and_deleted(daemon):
     assert post(daemon, "/api/copy", {"source": "WREN", "destination": "me/copy:v1"}).status_code == 200
     models = {model["name"]: model for model in daemon.client.get("/api/tags").json()["models"]}

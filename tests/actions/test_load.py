@@ -1,0 +1,59 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ollamapy.actions.bundled import BUNDLED_NAME, find_manifest
+from ollamapy.actions.load import bytes_per_token, load_spec, spec_key
+from ollamapy.actions.models import check_for_load, read_model
+from ollamapy.config import HostAddress, Settings
+from ollamapy.errors import LoadError
+from ollamapy.store import Store
+from ollamapy.types import Options
+
+SETTINGS = Settings(host=HostAddress(), models_dir=Path("models"))
+FREE = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def wren(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("load") / "models")
+    return read_model(store, find_manifest(store, BUNDLED_NAME).name)
+
+
+def test_a_model_is_loaded_as_its_options_say(wren):
+    options = Options(num_ctx=128, num_batch=64, num_gpu=3, main_gpu=1, use_mmap=False, num_thread=2)
+    spec = load_spec(wren, options, replace(SETTINGS, kv_cache_type="q8_0", flash_attention="on"), FREE)
+    load = spec.load
+    assert (spec.name, spec.num_ctx, load.n_ctx) == ("wren:latest", 128, 2048)
+    assert (load.n_batch, load.n_gpu_layers, load.main_gpu, load.use_mmap, load.n_threads) == (64, 3, 1, False, 2)
+    assert (load.kv_cache_type, load.flash_attention) == ("q8_0", "on")
+    assert (load.path, load.adapters) == (str(wren.model.weights), [])
+    assert spec.key == spec_key(wren)
+
+
+def test_unset_options_leave_the_choice(wren):
+    load = load_spec(wren, Options(), SETTINGS, FREE).load
+    assert (load.n_batch, load.n_gpu_layers, load.main_gpu, load.use_mmap, load.n_threads) == (512, -1, None, True, 0)
+    assert load.n_seq_max == 64
+
+
+def test_the_context_is_that_of_the_settings_up_to_the_models_own(wren):
+    assert load_spec(wren, Options(), replace(SETTINGS, context_length=64), FREE).num_ctx == 64
+    assert load_spec(wren, Options(), replace(SETTINGS, context_length=9999), FREE).num_ctx == 512
+
+
+def test_configured_parallelism_shapes_the_pool(wren):
+    load = load_spec(wren, Options(num_ctx=100), replace(SETTINGS, num_parallel=3), 0).load
+    assert (load.n_ctx, load.n_seq_max) == (300, 3)
+
+
+def test_a_token_of_wren_has_a_known_size(wren):
+    assert bytes_per_token(wren.header, "f16") == 2 * 5 * 2 * 64 * 2
+
+
+def test_a_damaged_file_is_not_handed_to_llama_cpp(tmp_path, wren_gguf):
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(wren_gguf.read_bytes()[:-1000])
+    with pytest.raises(LoadError, match=r"could not load wren:latest: .*; create or pull the model again"):
+        check_for_load(damaged, BUNDLED_NAME)
