@@ -41,6 +41,7 @@ _BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _MIROSTAT_CANDIDATES = 100
+_BYTES_PER_THREAD = 8 << 20
 
 
 class DecodeError(OllamapyError):
@@ -187,11 +188,15 @@ class Llama:
         params.no_perf = True
         params.flash_attn_type = _FLASH_ATTENTION[load.flash_attention]
         params.type_k = params.type_v = _CACHE_TYPES[load.kv_cache_type]
-        params.n_threads = params.n_threads_batch = load.n_threads or physical_cores()
+        params.n_threads = params.n_threads_batch = load.n_threads or self._useful_threads()
         context = api.llama_init_from_model(self._model, params)
         if not context:
             raise LoadError(self._why(f"llama.cpp could not create a context of {load.n_ctx} tokens"))
         return context
+
+    def _useful_threads(self) -> int:
+        """Threads meet at a barrier after each operation: on a tiny model that costs more than their help is worth."""
+        return max(1, min(physical_cores(), int(api.llama_model_size(self._model)) // _BYTES_PER_THREAD))
 
     def _most_sequences(self) -> int:
         return _RECURRENT_SEQUENCES if self.is_recurrent else int(api.llama_max_parallel_sequences())
