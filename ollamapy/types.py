@@ -24,7 +24,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat. `images` are decoded bytes; `role` is lower case."""
+    """One turn of a chat. `images` are decoded bytes; `role` is lower case.
+
+    `parts` are the texts of a content that came in several; `content` then holds them all, a line each.
+    """
 
     role: str
     content: str = ""
@@ -33,6 +36,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_name: str = ""
     tool_call_id: str = ""
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,24 +147,25 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
 def _message(fields: Fields) -> Message:
     role = fields.text("role").lower()
     calls = tuple(_tool_call(call, index) for index, call in enumerate(fields.objects("tool_calls")))
-    content, images = _content(fields, optional=bool(calls))
+    texts, images = _content(fields, optional=bool(calls))
     return Message(
         role=_ROLES.get(role, role),
-        content=content,
+        content="\n".join(texts),
         thinking=fields.text("reasoning") or fields.text("reasoning_content"),
         images=images,
         tool_calls=calls,
         tool_name=fields.text("name") if role == "tool" else "",
         tool_call_id=fields.text("tool_call_id"),
+        parts=texts if len(texts) > 1 else (),
     )
 
 
-def _content(fields: Fields, *, optional: bool) -> tuple[str, tuple[bytes, ...]]:
+def _content(fields: Fields, *, optional: bool) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     value = fields.raw("content")
     if isinstance(value, str):
-        return value, ()
+        return (value,), ()
     if value is None and optional:
-        return "", ()
+        return (), ()
     if not isinstance(value, list):
         raise InvalidInputError(
             f'invalid message content type: field "{fields.name_of("content")}" must be a string or an array of parts, '
@@ -183,7 +184,7 @@ def _content(fields: Fields, *, optional: bool) -> tuple[str, tuple[bytes, ...]]
                 raise InvalidInputError(
                     f'invalid message format: field "{part.name_of("type")}" must be "text" or "image_url"'
                 )
-    return "\n".join(texts), tuple(images)
+    return tuple(texts), tuple(images)
 
 
 def _image(part: Fields) -> bytes:

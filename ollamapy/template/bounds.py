@@ -26,7 +26,7 @@ class Bounds:
     """What one rendering may use.
 
     `work_bytes` is the sum over everything it makes, whether it still exists or not; `walk_nodes` is how many values
-    one print or comparison may visit.
+    one print or comparison may visit. With `forgives`, a text plus what is undefined is that text, as in llama.cpp.
     """
 
     seconds: float = 2.0
@@ -37,6 +37,7 @@ class Bounds:
     walk_nodes: int = 250_000
     integer_bits: int = 4096
     compare_cost: int = 200_000_000
+    forgives: bool = True
 
 
 class Meter:

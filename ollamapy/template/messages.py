@@ -21,6 +21,8 @@ class Traits:
 
     lists_no_tools: bool = False  # the absence of tools is an empty list, not None
     typed_content: bool = False  # content is a list of {"type": "text", "text": …}
+    reads_parts: bool = False  # content may be such a list
+    thinking_part: bool = False  # thinking is {"type": "thinking", "thinking": …} within such a list
     folds_system: bool = False  # no system role: its text goes in front of the first user message
     none_content: bool = False  # an assistant that only calls tools has None as content
     arguments_as_text: bool = False  # tool call arguments are JSON text, not an object
@@ -76,12 +78,7 @@ def fill_ids(messages: Sequence[Message]) -> list[Message]:
 
 
 def _as_dict(message: Message, traits: Traits, cover: Cover) -> dict[str, Any]:
-    text = cover.text(message.content)
-    content: Json = text
-    if traits.typed_content:
-        content = [{"type": "text", "text": text}] if text else []
-    if traits.none_content and message.tool_calls and not text:
-        content = None
+    content = _content(message, traits, cover)
     # a role is a template's word: `<|user|>` is made from it on purpose, so only whole tokens are covered
     found: dict[str, Any] = {"role": cover.text(message.role, edges=False), "content": content}
     if message.thinking:
@@ -93,6 +90,19 @@ def _as_dict(message: Message, traits: Traits, cover: Cover) -> dict[str, Any]:
     if message.tool_call_id:
         found["tool_call_id"] = cover.text(_id(message.tool_call_id, traits))
     return found
+
+
+def _content(message: Message, traits: Traits, cover: Cover) -> Json:
+    has_thinking = bool(message.thinking) and traits.thinking_part
+    if not message.content and not has_thinking and message.tool_calls and traits.none_content:
+        return None
+    if not (traits.typed_content or has_thinking or (traits.reads_parts and message.parts)):
+        return cover.text(message.content)
+    texts = message.parts or ((message.content,) if message.content else ())
+    content: list[Json] = [{"type": "text", "text": cover.text(text)} for text in texts]
+    if has_thinking:
+        content.insert(0, {"type": "thinking", "thinking": cover.text(message.thinking)})
+    return content
 
 
 def _call_as_dict(call: ToolCall, traits: Traits, cover: Cover) -> dict[str, Any]:

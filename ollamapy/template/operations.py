@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jinja2 import Undefined
+
 from ollamapy.errors import TemplateError
 from ollamapy.template.bounds import Meter
 
@@ -18,6 +20,10 @@ _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 def add(meter: Meter, left: Any, right: Any) -> Any:
     """Return left + right."""
+    if meter.bounds.forgives and isinstance(left, str) and isinstance(right, Undefined):
+        return left
+    if meter.bounds.forgives and isinstance(left, Undefined) and isinstance(right, str):
+        return right
     if isinstance(left, str) and isinstance(right, str):
         meter.check_chars(len(left) + len(right))
     elif isinstance(left, list | tuple) and isinstance(right, list | tuple):

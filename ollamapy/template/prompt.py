@@ -46,7 +46,7 @@ def chat_template(
     """
     tokens = ControlTokens(control_tokens)
     plain = ChatTemplate(JinjaTemplate(source), bos_token, eos_token, tokens)
-    meter = Meter(Bounds(seconds=PROBE_SECONDS))
+    meter = Meter(Bounds(seconds=PROBE_SECONDS, forgives=False))
 
     def render(messages: Sequence[Message], traits: Traits) -> str:
         variables = _variables(plain, Cover(tokens), messages, traits)
@@ -78,11 +78,12 @@ def render_chat(
     if add_generation_prompt and len(messages) > 1 and _is_open(messages[-1]):
         messages, opening = messages[:-1], messages[-1].content
     variables = _variables(template, cover, messages, template.traits)
+    now = now or datetime.now().astimezone()
     variables |= {
         **_think_variables(think, template.source),
         "tools": tool_definitions(tools, template.traits, cover),
         "add_generation_prompt": add_generation_prompt,
-        "strftime_now": date_formatter(now or datetime.now().astimezone()),
+        **_date_variables(now),
         **_extra_variables(extra or {}, cover),
     }
     rendered = template.jinja.render(variables)
@@ -100,8 +101,14 @@ def _variables(template: ChatTemplate, cover: Cover, messages: Sequence[Message]
         "bos_token": template.bos_token,
         "eos_token": template.eos_token,
         "add_generation_prompt": True,
-        "strftime_now": date_formatter(datetime(2025, 1, 1).astimezone()),
+        **_date_variables(datetime(2025, 1, 1).astimezone()),
     }
+
+
+def _date_variables(now: datetime) -> dict[str, Any]:
+    """Return the date in the ways that templates ask for it: Llama 3.1's `date_string`, FireFunction's `datetime`."""
+    date_string = f"{now:%d %b %Y}"
+    return {"strftime_now": date_formatter(now), "date_string": date_string, "datetime": f"{now:%b %d %Y}"}
 
 
 def _think_variables(think: Think, source: str) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
@@ -14,8 +15,11 @@ PROBE_SECONDS = 1.0
 
 _TEXT = "probe text 7391"
 _SYSTEM = "probe system 7391"
+_THOUGHT = "probe thinking 7391"
 _KEY = "probekey"
 _LONG_ID = "call_probe7391"
+
+_TYPE = re.compile(r"""["']type["']""")  # of a part that was printed as it stands
 
 Probe = Callable[[Sequence[Message], Traits], str | None]
 
@@ -24,6 +28,7 @@ def find_traits(probe: Probe) -> Traits:
     """Return the traits of a template; `probe` renders a chat under the given traits, or returns None if it fails."""
     traits = _content_traits(probe)
     user = Message("user", _TEXT)
+    traits = _part_traits(probe, traits)
     if _SYSTEM not in (probe((Message("system", _SYSTEM), user), traits) or "") and probe((user,), traits) is not None:
         traits = replace(traits, folds_system=True)
     return _tool_traits(probe, traits)
@@ -35,6 +40,20 @@ def _content_traits(probe: Probe) -> Traits:
         if _TEXT in (probe(chat, traits) or ""):
             return traits
     return Traits()
+
+
+def _part_traits(probe: Probe, traits: Traits) -> Traits:
+    parts = (Message("user", f"{_TEXT}\n{_KEY}", parts=(_TEXT, _KEY)),)
+    tried = replace(traits, reads_parts=True)
+    rendered = probe(parts, tried) or ""
+    if _TEXT in rendered and _KEY in rendered and _TYPE.search(rendered) is None:
+        traits = tried
+    thought = (parts[0], Message("assistant", _TEXT, thinking=_THOUGHT), parts[0])
+    if _THOUGHT in (probe(thought, traits) or ""):
+        return traits
+    tried = replace(traits, thinking_part=True)
+    rendered = probe(thought, tried) or ""
+    return tried if _THOUGHT in rendered and _TYPE.search(rendered) is None else traits
 
 
 def _tool_traits(probe: Probe, traits: Traits) -> Traits:

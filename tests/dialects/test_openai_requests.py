@@ -85,7 +85,7 @@ def test_parts_of_a_message_stay_one_message():
         {"type": "text", "text": "b"},
     ]
     assert read(messages=[{"role": "user", "content": parts}]).chat.messages == (
-        Message("user", "a\nb", images=(b"hi",)),
+        Message("user", "a\nb", images=(b"hi",), parts=("a", "b")),
     )
 
 

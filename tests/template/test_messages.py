@@ -98,3 +98,16 @@ def test_no_tools_are_none_or_an_empty_list() -> None:
     cover = Cover(ControlTokens(()))
     assert tool_definitions((), Traits(), cover) is None
     assert tool_definitions((), Traits(lists_no_tools=True), cover) == []
+
+
+def test_texts_that_came_in_parts_stay_apart_where_the_template_reads_parts() -> None:
+    message, cover = Message("user", "a\nb", parts=("a", "b")), Cover(ControlTokens(()))
+    assert chat_messages([message], Traits(), cover)[0]["content"] == "a\nb"
+    texts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert chat_messages([message], Traits(reads_parts=True), cover)[0]["content"] == texts
+
+
+def test_thinking_is_a_part_of_the_content_where_the_template_wants_that() -> None:
+    message, cover = Message("assistant", "b", thinking="a"), Cover(ControlTokens(()))
+    (found,) = chat_messages([message], Traits(thinking_part=True), cover)
+    assert found["content"] == [{"type": "thinking", "thinking": "a"}, {"type": "text", "text": "b"}]

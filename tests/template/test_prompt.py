@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ollamapy.errors import TemplateError
 from ollamapy.gguf import read_header
+from ollamapy.template.messages import Traits
 from ollamapy.template.prompt import ChatTemplate, chat_template, render_chat
 from ollamapy.types import Message, Think, ToolCall
 from ollamapy.wire import Segment
@@ -35,7 +36,7 @@ def text_of(segments: tuple[Segment, ...]) -> str:
 
 
 def test_wren_has_the_common_form(wren: ChatTemplate) -> None:
-    assert not any(getattr(wren.traits, name) for name in wren.traits.__dataclass_fields__)
+    assert wren.traits == Traits(reads_parts=True)
 
 
 def test_wren_single_turn(wren: ChatTemplate) -> None:

@@ -17,6 +17,12 @@ SHORT_ID = (
     "{% for m in messages if m.role == 'tool' and m.tool_call_id|length != 9 %}{{ raise_exception('id') }}{% endfor %}"
 )
 
+TYPED = Traits(typed_content=True, reads_parts=True)
+THOUGHTS = (
+    "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
+    "{{ '[THINK]' + c.thinking if c.type == 'thinking' else c.text }}{% endfor %}{% endif %}{% endfor %}"
+)
+
 
 @pytest.mark.parametrize(
     ("source", "traits"),
@@ -24,7 +30,8 @@ SHORT_ID = (
         (PLAIN, Traits()),
         ("{{ raise_exception('never') }}", Traits()),
         ("{% for t in tools %}{{ t }}{% endfor %}" + PLAIN, Traits(lists_no_tools=True)),
-        ("{% for m in messages %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}", Traits(typed_content=True)),
+        ("{% for m in messages %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}", TYPED),
+        (THOUGHTS, Traits(reads_parts=True, thinking_part=True)),
         ("{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + PLAIN, Traits(folds_system=True)),
         ("{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}", Traits(folds_system=True)),
         (CALLS.replace("BODY", "c.function.arguments|tojson"), Traits()),
