@@ -67,6 +67,11 @@ class Engine:
         context = min(request.num_ctx, self.cells.n_cells)
         if not prompt:
             self._fail(request.id, "invalid", "the prompt has no tokens; send some text")
+        elif min(prompt) < 0 or max(prompt) >= self._llama.n_vocab:
+            error = (
+                f"the prompt has a token outside the vocabulary of {self._llama.n_vocab}; use this model's own tokens"
+            )
+            self._fail(request.id, "invalid", error)
         elif len(prompt) >= context:
             self._fail(request.id, "context_length", "the prompt does not fit the context", [len(prompt), context])
         elif request.max_tokens == 0:
@@ -179,7 +184,8 @@ class Engine:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
         while self._running:
             n_decoding = sum(s.is_decoding for s in self._running)
-            budget = self._budget.tokens(n_decoding, self._llama.n_batch)
+            n_waiting = len(self._running) - n_decoding + len(self._waiting)
+            budget = self._budget.tokens(n_decoding, n_waiting, self._llama.n_batch)
             plan = plan_batch(self._running, self._llama.n_batch, budget)
             if self.cells.make_room(sum(part.n_tokens for part in plan)):
                 return plan

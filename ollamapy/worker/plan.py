@@ -50,21 +50,26 @@ class StepBudget:
     """Prefill tokens per step, so that running streams feel another's prompt little.
 
     `decode_seconds` is a moving average of steps without prefill, `token_seconds` one of what a prompt token adds
-    (short prompts count less: they pay for reading the weights). With streams running, a step may take `STRETCH` times
-    a pure decode step; without, it is bounded so that a cancelled request leaves soon. None until measured.
+    (short prompts count less: they pay for reading the weights). With streams running, a step may take about `STRETCH`
+    times a pure decode step; without, it is bounded so that a cancelled request leaves soon. None until measured.
     """
 
     decode_seconds: float | None = None
     token_seconds: float | None = None
 
-    def tokens(self, n_decoding: int, n_batch: int) -> int:
-        """Return the prompt tokens that the next step may take."""
+    def tokens(self, n_decoding: int, n_waiting: int, n_batch: int) -> int:
+        """Return the prompt tokens that the next step may take.
+
+        The more requests wait for their first token, compared with those that stream, the more of the step is theirs.
+        """
         if self.token_seconds is None or self.token_seconds <= 0:
             return n_batch if n_decoding == 0 else min(n_batch, 4 * MIN_CHUNK)
         if n_decoding == 0:
             seconds = LONGEST_STEP_SECONDS
         else:
-            seconds = (STRETCH - 1) * (self.decode_seconds or LONGEST_STEP_SECONDS / STRETCH)
+            pressure = max(1.0, 4 * n_waiting / n_decoding)
+            seconds = (STRETCH - 1) * pressure * (self.decode_seconds or LONGEST_STEP_SECONDS / STRETCH)
+            seconds = min(seconds, LONGEST_STEP_SECONDS)
         return max(MIN_CHUNK, min(n_batch, int(seconds / self.token_seconds)))
 
     def after(self, seconds: float, n_decoding: int, n_prefill: int) -> StepBudget:

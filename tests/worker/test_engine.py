@@ -79,6 +79,15 @@ def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(driver: Dr
     assert failed.numbers[1] == 64
 
 
+@pytest.mark.parametrize("token", [-1, 10**6])
+def test_a_token_outside_the_vocabulary_fails_its_own_request_alone(driver: Driver, token: int) -> None:
+    other = driver.add(START)
+    driver.engine.add(wire.Generate(99, [], [token], False, GREEDY, 512), [1, token])
+    driver.run()
+    assert driver.failed[99].kind == "invalid"
+    assert other in driver.finished
+
+
 def test_without_shift_the_context_ends_the_answer(driver: Driver) -> None:
     request_id = driver.add(START, num_ctx=40, max_tokens=-1, shift=False)
     driver.run()

@@ -36,16 +36,21 @@ def test_nobody_to_run_plans_nothing() -> None:
 @pytest.mark.parametrize("n_decoding", [0, 4])
 def test_the_budget_shrinks_when_prompt_tokens_are_dear(n_decoding: int) -> None:
     budget = StepBudget().after(0.02, 4, 0)
-    cheap = budget.after(0.1, 0, 512).tokens(n_decoding, 512)
-    dear = budget.after(10.0, 0, 512).tokens(n_decoding, 512)
+    cheap = budget.after(0.1, 0, 512).tokens(n_decoding, 1, 512)
+    dear = budget.after(10.0, 0, 512).tokens(n_decoding, 1, 512)
     assert MIN_CHUNK <= dear < cheap <= 512
 
 
 def test_a_step_with_streams_takes_fewer_prompt_tokens_than_one_without() -> None:
     budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
-    assert budget.tokens(4, 512) < budget.tokens(0, 512)
+    assert budget.tokens(4, 1, 512) < budget.tokens(0, 1, 512)
 
 
 def test_short_prompts_teach_little() -> None:
     budget = StepBudget().after(1.0, 0, 512)
-    assert budget.after(0.05, 0, 2).tokens(0, 512) > 0.8 * budget.tokens(0, 512)
+    assert budget.after(0.05, 0, 2).tokens(0, 1, 512) > 0.8 * budget.tokens(0, 1, 512)
+
+
+def test_many_who_wait_get_more_of_a_step_than_one() -> None:
+    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
+    assert budget.tokens(2, 1, 512) < budget.tokens(2, 14, 512) <= budget.tokens(0, 14, 512)
