@@ -14,7 +14,7 @@ from ollamapy.scheduler.memory import free_memory_bytes, kv_bytes_per_token, poo
 from ollamapy.scheduler.spec import LoadSpec, model_key
 from ollamapy.types import Chunk, Final, Options
 
-MOST_SEQUENCES = 64
+MOST_SEQUENCES = 256  # running requests and remembered prefixes; the worker knows whether its model can have as many
 
 
 async def prepare_load(services: Services, found: ResolvedModel, options: Options) -> LoadSpec:
@@ -35,7 +35,8 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
         adapters=adapters,
         n_ctx=n_ctx,
         n_batch=options.num_batch or DEFAULT_NUM_BATCH,
-        n_seq_max=settings.num_parallel or MOST_SEQUENCES,
+        n_seq_max=MOST_SEQUENCES,
+        n_parallel=settings.num_parallel,
         n_gpu_layers=-1 if options.num_gpu is None else options.num_gpu,
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap is not False,

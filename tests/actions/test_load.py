@@ -35,7 +35,7 @@ def test_a_model_is_loaded_as_its_options_say(wren):
 def test_unset_options_leave_the_choice(wren):
     load = load_spec(wren, Options(), SETTINGS, FREE).load
     assert (load.n_batch, load.n_gpu_layers, load.main_gpu, load.use_mmap, load.n_threads) == (512, -1, None, True, 0)
-    assert load.n_seq_max == 64
+    assert (load.n_seq_max, load.n_parallel) == (256, 0)
 
 
 def test_the_context_is_that_of_the_settings_up_to_the_models_own(wren):
@@ -45,7 +45,7 @@ def test_the_context_is_that_of_the_settings_up_to_the_models_own(wren):
 
 def test_configured_parallelism_shapes_the_pool(wren):
     load = load_spec(wren, Options(num_ctx=100), replace(SETTINGS, num_parallel=3), 0).load
-    assert (load.n_ctx, load.n_seq_max) == (300, 3)
+    assert (load.n_ctx, load.n_parallel) == (300, 3)
 
 
 def test_a_token_of_wren_has_a_known_size(wren):
