@@ -48,6 +48,8 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMA_ORIGINS": "further allowed browser origins, separated by commas",
     "OLLAMA_FLASH_ATTENTION": "force flash attention on or off (default: where it helps)",
     "OLLAMA_KV_CACHE_TYPE": "type of the KV cache: f32, f16, q8_0 or q4_0 (default f16)",
+    "OLLAMA_GO_TEMPLATE": "true or false: whether a model's own Go template counts before its file's Jinja one "
+    "(default: the one that offers more)",
     "OLLAMA_NOPRUNE": "keep blobs that no model uses any more (default false)",
     "OLLAMA_NOHISTORY": "keep no history of the interactive prompt (default false)",
     "OLLAMA_DEBUG": "log more: 1 for debug, 2 for trace (default 0)",
@@ -106,6 +108,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     flash_attention: FlashAttention = "auto"
     kv_cache_type: KvCacheType = "f16"
+    go_template: bool | None = None
     no_prune: bool = False
     no_history: bool = False
     no_color: bool = False
@@ -135,6 +138,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         allowed_hosts=env.read("OLLAMAPY_ALLOWED_HOSTS", _parse_list, ()),
         flash_attention=env.read("OLLAMA_FLASH_ATTENTION", _parse_flash_attention, "auto"),
         kv_cache_type=env.read("OLLAMA_KV_CACHE_TYPE", _parse_kv_cache_type, "f16"),
+        go_template=env.read("OLLAMA_GO_TEMPLATE", _parse_bool, None),
         no_prune=env.read("OLLAMA_NOPRUNE", _parse_bool, False),
         no_history=env.read("OLLAMA_NOHISTORY", _parse_bool, False),
         no_color=env.read("NO_COLOR", bool, False),

@@ -91,6 +91,8 @@ def test_knows_whether_an_address_is_loopback(text: str, expected: bool) -> None
         ("OLLAMA_FLASH_ATTENTION", "false", "flash_attention", "off"),
         ("OLLAMA_FLASH_ATTENTION", "auto", "flash_attention", "auto"),
         ("OLLAMA_KV_CACHE_TYPE", "Q8_0", "kv_cache_type", "q8_0"),
+        ("OLLAMA_GO_TEMPLATE", "0", "go_template", False),
+        ("OLLAMA_GO_TEMPLATE", "", "go_template", None),
         ("OLLAMA_NOPRUNE", "T", "no_prune", True),
         ("OLLAMA_NOPRUNE", "False", "no_prune", False),
         ("OLLAMA_DEBUG", "true", "debug", 1),

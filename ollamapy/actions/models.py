@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ollamapy.actions.bundled import find_manifest
-from ollamapy.actions.templates import choose_template
 from ollamapy.errors import InvalidFileError, LoadError, ModelNotFoundError, UnsupportedError
 from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
+from ollamapy.parsing.choice import choose_template
 from ollamapy.store import Model, Store, StoredManifest, capabilities, load_model
+from ollamapy.template.fallback import fallback_template
 
 CACHED_MODELS = 256
 
@@ -35,7 +36,8 @@ class ResolvedModel:
 class ModelCache:
     """The models asked for last, by name and manifest digest: a changed manifest is another model."""
 
-    def __init__(self) -> None:
+    def __init__(self, go_templates: bool | None = None) -> None:
+        self._go_templates = go_templates
         self._models: OrderedDict[tuple[ModelName, Digest], ResolvedModel] = OrderedDict()
         self._checked: set[tuple[Path, tuple[int, int, int]]] = set()
 
@@ -59,7 +61,7 @@ class ModelCache:
         """Return the model of a manifest; raises ManifestError, InvalidFileError, UnsupportedError."""
         key = (stored.name, stored.digest)
         if key not in self._models or not is_current(self._models[key].header):
-            self._models[key] = await asyncio.to_thread(read_model, store, stored.name)
+            self._models[key] = await asyncio.to_thread(read_model, store, stored.name, self._go_templates)
         self._models.move_to_end(key)
         while len(self._models) > CACHED_MODELS:
             self._models.popitem(last=False)
@@ -96,8 +98,12 @@ def is_current(header: Header) -> bool:
     return header.stamp == read_stamp(header.path)
 
 
-def read_model(store: Store, name: ModelName) -> ResolvedModel:
+def read_model(store: Store, name: ModelName, go_templates: bool | None = None) -> ResolvedModel:
     """Read a model from the store; blocks."""
     model = load_model(store, name)
     header = model.header()
-    return ResolvedModel(model, header, capabilities(model, header), choose_template(model, header))
+    template = choose_template(model.template, header.chat_template() or None, go_templates)
+    abilities = capabilities(model, header, template)
+    if template is None:
+        template = fallback_template(str(name)) if "completion" in abilities else ""
+    return ResolvedModel(model, header, abilities, template)

@@ -1,4 +1,4 @@
-"""Chooses a model's prompt template, Jinja or Go, and keeps the compiled ones."""
+"""Compiles prompt templates, Jinja or Go, and keeps them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,12 @@ from dataclasses import dataclass
 
 from ollamapy import wire
 from ollamapy.errors import TemplateError, UnsupportedError
-from ollamapy.gguf import Header
-from ollamapy.parsing.answer import supports_insert, supports_thinking, supports_tools
-from ollamapy.store import Model, is_go_template
+from ollamapy.parsing.choice import is_go_template
 from ollamapy.template.go.ollama import GoTemplate, go_template, render_go_chat, render_go_infill
 from ollamapy.template.prompt import ChatTemplate, chat_template, render_chat
 from ollamapy.types import Json, Message, Think
 
 CACHED_TEMPLATES = 32
-# For models without a template: their text goes on where the messages end.
-PLAIN = "{% for message in messages %}{{ message.content }}{% if not loop.last %}\n{% endif %}{% endfor %}"
-
-
-def choose_template(model: Model, header: Header) -> str:
-    """Return the template in force: the model's own, unless that is in Go and the GGUF's Jinja one offers more."""
-    own, embedded = model.template, header.chat_template()
-    if own is None:
-        return embedded or PLAIN
-    if embedded and is_go_template(own) and _features(embedded) > _features(own):
-        return embedded
-    return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +77,3 @@ def check_template(source: str) -> None:
         compile_template(source)
     except TemplateError as exc:
         raise TemplateError(f"template error: {exc.message}") from exc
-
-
-def _features(source: str) -> int:
-    return supports_tools(source) + supports_thinking(source) + supports_insert(source)

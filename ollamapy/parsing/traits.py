@@ -14,6 +14,7 @@ from ollamapy.parsing.tool_calls import tool_marks
 from ollamapy.template.go.ollama import go_template
 
 _SPLIT = re.compile(r"split\(\s*['\"]</think>['\"]\s*\)")
+_TOOL_ROLE = re.compile(r"""(['"])(?:tool|ipython|tool_response)\1""")
 _KNOWN_TAGS = (
     ThinkingTags("<think>", "</think>"),
     ThinkingTags("[THINK]", "[/THINK]"),
@@ -27,12 +28,14 @@ _KNOWN_TAGS = (
 class AnswerTraits:
     """What a model can do and how its answers are written.
 
-    `tool_tag` is what a Go template puts before calls, None if it can't be told.
+    With `answers_calls` the template writes both calls and their results. `tool_tag` is what a Go template puts before
+    calls, None if it can't be told.
     """
 
     thinks: bool = False
     calls_tools: bool = False
     inserts: bool = False
+    answers_calls: bool = False
     thinking: ThinkingTags | None = None
     tool_tag: str | None = None
     is_harmony: bool = False
@@ -47,6 +50,7 @@ def read_traits(template_source: str) -> AnswerTraits:
     return AnswerTraits(
         thinks=is_harmony or _jinja_thinks(template_source),
         calls_tools="tools" in template_source or "tool_call" in template_source,
+        answers_calls="tool_calls" in template_source and _TOOL_ROLE.search(template_source) is not None,
         thinking=next((tags for tags in _KNOWN_TAGS if tags.close in template_source), None),
         is_harmony=is_harmony,
     )
@@ -61,7 +65,15 @@ def _read_go(source: str, *, is_harmony: bool) -> AnswerTraits | None:
     tags = find_thinking_tags(root)
     thinks = is_harmony or tags is not None
     names = template.names
-    return AnswerTraits(thinks, "tools" in names, "suffix" in names, tags, find_tool_tag(root), is_harmony)
+    return AnswerTraits(
+        thinks=thinks,
+        calls_tools="tools" in names,
+        inserts="suffix" in names,
+        answers_calls="toolcalls" in names and _TOOL_ROLE.search(source) is not None,
+        thinking=tags,
+        tool_tag=find_tool_tag(root),
+        is_harmony=is_harmony,
+    )
 
 
 def _jinja_thinks(source: str) -> bool:

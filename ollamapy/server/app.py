@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from ollamapy.actions.models import ModelCache
 from ollamapy.actions.services import Services
 from ollamapy.config import Settings
 from ollamapy.errors import ServiceError
@@ -64,7 +65,8 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
         await scheduler.close()
         await pool.close()
 
-    return DaemonServer(build_app(Services(settings, store, scheduler, time.monotonic), close))
+    services = Services(settings, store, scheduler, time.monotonic, ModelCache(settings.go_template))
+    return DaemonServer(build_app(services, close))
 
 
 def bind(settings: Settings) -> socket.socket:

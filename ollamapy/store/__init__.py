@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ollamapy.store.blobs import BlobWriter
-from ollamapy.store.capabilities import capabilities, is_go_template
+from ollamapy.store.capabilities import capabilities
 from ollamapy.store.gojson import encode_go_json, sort_keys
 from ollamapy.store.manifests import CONFIG_TYPE, Layer, Manifest, StoredManifest
 from ollamapy.store.models import (
@@ -43,7 +43,6 @@ __all__ = [
     "capabilities",
     "encode_config",
     "encode_go_json",
-    "is_go_template",
     "load_model",
     "read_config",
     "sort_keys",

@@ -5,14 +5,10 @@ Source: Ollama's `capabilities`, in its order of discovery.
 
 from __future__ import annotations
 
-import re
-
 from ollamapy.errors import InvalidFileError
 from ollamapy.gguf import Header, read_header
+from ollamapy.parsing.traits import read_traits
 from ollamapy.store.models import Model
-
-_GO_ACTION = re.compile(r"\{\{-?\s*(?:(?:if|else if|range|with|block|and|or|not|eq|json|len)\s[^}]*?)?[.$][A-Z]")
-_SPLITS_THINKING = re.compile(r"""split\(\s*['"]</think>['"]\s*\)""")
 
 # Ollama's built-in parsers, and whether their models think; all but the last call tools.
 _PARSERS = {
@@ -46,22 +42,17 @@ _PARSERS = {
 _PARSERS_WITHOUT_TOOLS = ("olmo3-think",)
 
 
-def capabilities(model: Model, header: Header) -> tuple[str, ...]:
-    """Return what a model can do: completion, tools, insert, vision, embedding, thinking, audio."""
+def capabilities(model: Model, header: Header, template: str | None) -> tuple[str, ...]:
+    """Return what a model can do with the template in force: completion, tools, thinking and such."""
     config = model.config
     found = [*(config.capabilities or ()), *_of_header(header), *_of_projectors(model)]
     if not header.has_pooling:
-        found += _of_template(model.template, header.chat_template())
+        found += _of_template(template or "")
     if config.parser in _PARSERS and config.parser not in _PARSERS_WITHOUT_TOOLS:
         found.append("tools")
     if _PARSERS.get(config.parser) or "gptoss" in (config.model_family, header.architecture.replace("-", "")):
         found.append("thinking")
     return tuple(dict.fromkeys(found))
-
-
-def is_go_template(text: str) -> bool:
-    """Tell a Go template (`{{ .Prompt }}`) from a Jinja one."""
-    return "{%" not in text and _GO_ACTION.search(text) is not None
 
 
 def _of_header(header: Header) -> list[str]:
@@ -86,25 +77,7 @@ def _of_projectors(model: Model) -> list[str]:
     return found
 
 
-def _of_template(own: str | None, embedded: str | None) -> list[str]:
-    """Tell from the template in force: the model's own one, unless the GGUF's Jinja template offers more."""
-    if own is None:
-        return _of_jinja(embedded or "")
-    if not is_go_template(own):
-        return _of_jinja(own)
-    go, jinja = _of_go(own), _of_jinja(embedded or "")
-    return jinja if len(jinja) > len(go) else go
-
-
-def _of_jinja(template: str) -> list[str]:
-    found = ["tools"] if "tools" in template or "tool_call" in template else []
-    has_tags = "<think>" in template and "</think>" in template
-    is_cut = "reasoning_content" not in template and "<SPECIAL_12>" not in template
-    if has_tags or (is_cut and _SPLITS_THINKING.search(template)):
-        found.append("thinking")
-    return found
-
-
-def _of_go(template: str) -> list[str]:
-    variables = {"tools": ".Tools", "insert": ".Suffix", "thinking": ".Thinking"}
-    return [capability for capability, variable in variables.items() if variable in template]
+def _of_template(template: str) -> list[str]:
+    traits = read_traits(template)
+    offered = {"tools": traits.calls_tools, "insert": traits.inserts, "thinking": traits.thinks}
+    return [capability for capability, is_offered in offered.items() if is_offered]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ollamapy.template.prompt import ChatTemplate, chat_template
-
-log = logging.getLogger("ollamapy.template")
+logger = logging.getLogger("ollamapy.template")
 
 # What Ollama's `{{ .Prompt }}` amounts to for one prompt; further messages are set apart by a blank line.
 SOURCE = (
@@ -14,7 +12,11 @@ SOURCE = (
 )
 
 
-def fallback_template(model: str) -> ChatTemplate:
-    """Return the template that writes the messages' contents alone, warning that the model has no chat template."""
-    log.warning("model %s has no chat template; its messages are joined as plain text", model)
-    return chat_template(SOURCE)
+def fallback_template(model: str) -> str:
+    """Return the template that writes the messages' contents alone, warning that the model has no template."""
+    logger.warning(
+        "model %s has no prompt template: its messages are joined as plain text, which suits base models only; "
+        "if it is meant for chats, create it anew with a TEMPLATE",
+        model,
+    )
+    return SOURCE

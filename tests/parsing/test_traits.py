@@ -110,5 +110,5 @@ def test_the_tag_of_a_go_template_finds_calls_of_an_unknown_family() -> None:
 def test_the_library_templates_have_their_traits(shared_models: Path) -> None:
     folder = shared_models / "templates" / "ollama"
     traits = {path.stem: read_traits(path.read_text()) for path in folder.glob("*.gotmpl")}
-    assert traits.pop("command-r") == AnswerTraits(calls_tools=True, tool_tag="Action: ```json\n[")
+    assert traits.pop("command-r") == AnswerTraits(calls_tools=True, answers_calls=True, tool_tag="Action: ```json\n[")
     assert set(traits.values()) == {AnswerTraits()}

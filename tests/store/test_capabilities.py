@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from ollamapy.parsing.choice import choose_template
 from ollamapy.store import (
     PROJECTOR_TYPE,
     TEMPLATE_TYPE,
@@ -12,7 +11,6 @@ from ollamapy.store import (
     Store,
     capabilities,
     encode_config,
-    is_go_template,
     load_model,
 )
 from tests import gguf_builder as gb
@@ -56,6 +54,9 @@ def model_with(template: str | None = None, *extra: bytes) -> bytes:
             id="Go template",
         ),
         pytest.param(
+            model_with(), "{{ .Prompt }} Not.Tools, no.Suffix", ModelConfig(), ["completion"], id="Go: words alone"
+        ),
+        pytest.param(
             model_with(TOOLS), "{{ .Prompt }}", ModelConfig(), ["completion", "tools"], id="Jinja offers more than Go"
         ),
         pytest.param(model_with(TOOLS), THINKING, ModelConfig(), ["completion", "thinking"], id="own Jinja template"),
@@ -94,7 +95,9 @@ def test_tells_what_a_model_can_do(
     layers = [(WEIGHTS_TYPE, weights)] + ([(TEMPLATE_TYPE, own_template.encode())] if own_template else [])
     name = make_model(layers=tuple(layers), config=encode_config(config)).name
     model = load_model(store, name)
-    assert list(capabilities(model, model.header())) == expected
+    header = model.header()
+    template = choose_template(model.template, header.chat_template())
+    assert list(capabilities(model, header, template)) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,13 +117,6 @@ def test_a_projector_adds_vision_and_perhaps_audio(
 ) -> None:
     name = make_model(layers=((WEIGHTS_TYPE, model_with()), (PROJECTOR_TYPE, projector))).name
     model = load_model(store, name)
-    assert list(capabilities(model, model.header())) == expected
-
-
-def test_tells_go_templates_from_jinja_ones(shared_models: Path) -> None:
-    go = sorted((shared_models / "templates" / "ollama").glob("*.gotmpl"))
-    jinja = sorted((shared_models / "templates" / "llama.cpp").glob("*.jinja"))
-    assert len(go) >= 15
-    assert len(jinja) >= 60
-    assert [path.name for path in go if not is_go_template(path.read_text())] == []
-    assert [path.name for path in jinja if is_go_template(path.read_text())] == []
+    header = model.header()
+    template = choose_template(model.template, header.chat_template())
+    assert list(capabilities(model, header, template)) == expected
