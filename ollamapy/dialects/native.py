@@ -208,6 +208,13 @@ class GenerateRecord(MetricsRecord, frozen=True, kw_only=True):
     debug_info: DebugRecord | None = msgspec.field(name="_debug_info", default=None)
 
 
+class PromptRecord(Record, frozen=True, kw_only=True):
+    """POST /api/render."""
+
+    model: str
+    prompt: str
+
+
 class TokensRecord(Record, frozen=True, kw_only=True):
     """POST /api/tokenize."""
 

@@ -16,6 +16,7 @@ from ollamapy.actions.delete import delete
 from ollamapy.actions.generate import generate
 from ollamapy.actions.list import list_models
 from ollamapy.actions.ps import list_loaded
+from ollamapy.actions.render import render
 from ollamapy.actions.services import Services
 from ollamapy.actions.show import show
 from ollamapy.actions.tokens import detokenize, tokenize
@@ -60,6 +61,7 @@ class NativeRoutes:
             Route("/api/delete", self.delete, methods=["DELETE"]),
             Route("/api/blobs/{digest}", self.probe_blob, methods=["HEAD"]),
             Route("/api/blobs/{digest}", self.receive_blob, methods=["POST"]),
+            Route("/api/render", self.render, methods=["POST"]),
             Route("/api/tokenize", self.tokenize, methods=["POST"]),
             Route("/api/detokenize", self.detokenize, methods=["POST"]),
         )
@@ -127,6 +129,12 @@ class NativeRoutes:
         """POST /api/blobs/{digest}: 201 for a new blob, 200 for one that is there."""
         is_new = await receive_blob(self._services, request.path_params["digest"], part_stream(request))
         return Response(status_code=201 if is_new else 200)
+
+    async def render(self, request: Request) -> Response:
+        """POST /api/render: the prompt of a request to /api/chat, or to /api/generate where it has no messages."""
+        fields = await self._read(request)
+        ask = generate_request(fields) if fields.raw("messages") is None else chat_request(fields)
+        return _json(native.PromptRecord(model=ask.model, prompt=await render(self._services, ask)))
 
     async def tokenize(self, request: Request) -> Response:
         """POST /api/tokenize."""

@@ -367,6 +367,21 @@ def test_an_embedding_model_does_not_chat(daemon, shared_models):
     assert refused.json() == {"error": '"glove" does not support generate'}
 
 
+@pytest.mark.parametrize(
+    "given", [HELLO, {"model": "wren", "prompt": "hello", "think": False}], ids=["chat", "generate"]
+)
+def test_a_prompt_is_rendered_without_an_answer(daemon, given):
+    answer = post(daemon, "/api/render", given).json()
+    assert answer["model"] == "wren"
+    assert answer["prompt"].startswith("<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize("given", [{"messages": []}, {"prompt": ""}, {}], ids=["no messages", "no prompt", "neither"])
+def test_nothing_is_not_rendered(daemon, given):
+    answer = post(daemon, "/api/render", {"model": "wren", **given})
+    assert (answer.status_code, "send messages or a prompt" in answer.json()["error"]) == (400, True)
+
+
 def test_text_becomes_tokens_and_back(daemon):
     tokens = post(daemon, "/api/tokenize", {"model": "wren", "content": "hi"}).json()["tokens"]
     assert tokens == [ord("h"), ord("i")]
