@@ -12,7 +12,10 @@ from bench_lib.load import Exchange
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One server in one scenario of one round. Times are milliseconds; rates count the servers' own token counts."""
+    """One server in one scenario of one round. Times are milliseconds; rates count the servers' own token counts.
+
+    `foreign_share` is the part of the machine's processor time that other programs took meanwhile, 0 to 1.
+    """
 
     tokens_per_second: float
     steady_tokens_per_second: float
@@ -25,6 +28,7 @@ class Figures:
     short_answers: int
     failures: int
     cpu_seconds: float = 0.0
+    foreign_share: float = 0.0
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -38,7 +42,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def measure(exchanges: Sequence[Exchange], num_predict: int, cpu_seconds: float = 0.0) -> Figures:
+def measure(
+    exchanges: Sequence[Exchange], num_predict: int, cpu_seconds: float = 0.0, foreign_share: float = 0.0
+) -> Figures:
     """Return the figures of one run; failed exchanges count as failures and nowhere else."""
     good = [exchange for exchange in exchanges if not exchange.error and exchange.times]
     gaps = [1000 * (after - before) for exchange in good for before, after in pairwise(exchange.times)]
@@ -57,6 +63,7 @@ def measure(exchanges: Sequence[Exchange], num_predict: int, cpu_seconds: float 
         short_answers=sum(exchange.completion_tokens < num_predict for exchange in good),
         failures=len(exchanges) - len(good),
         cpu_seconds=cpu_seconds,
+        foreign_share=foreign_share,
     )
 
 

@@ -25,10 +25,11 @@ FIGURE_TITLES = {
     "ttft_p50_ms": "time to first token, p50, ms",
     "ttft_p95_ms": "time to first token, p95, ms",
     "cpu_seconds": "processor seconds",
+    "foreign_share": "share of the processors that other programs took",
     "short_answers": "answers shorter than asked for",
     "failures": "failed requests",
 }
-COUNTS = frozenset({"short_answers", "failures"})
+NO_RATIO = frozenset({"foreign_share", "short_answers", "failures"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def scenario_section(report: Report, scenario: Scenario) -> list[str]:
     head = ["figure", *names, *(f"{base} / {peer}: median (rounds)" for peer in peers)]
     rows = [
         [title, *(format_number(median_figures(rounds[name])[key]) for name in names)]
-        + ["" if key in COUNTS else format_ratios(round_ratios(rounds[base], rounds[peer], key)) for peer in peers]
+        + ["" if key in NO_RATIO else format_ratios(round_ratios(rounds[base], rounds[peer], key)) for peer in peers]
         for key, title in FIGURE_TITLES.items()
     ]
     lines = [f"## {describe(scenario)}", "", *table(head, rows)]

@@ -15,7 +15,7 @@ from statistics import median
 
 from bench_lib.figures import Figures, measure
 from bench_lib.load import Exchange, Plan
-from bench_lib.processes import CHECKOUT, current_rss, process_tree
+from bench_lib.processes import CHECKOUT, ServerError, busy_seconds, current_rss, log_tail, process_tree
 from bench_lib.scenarios import Prompt, Scenario, make_prompts, make_requests
 from bench_lib.targets import (
     TEMPERATURE,
@@ -33,6 +33,7 @@ Target = NativeTarget | LlamaServer
 SETTLE_SECONDS = 1.0
 LIST_RUNS = 10
 COLD_RUNS = 3
+MOST_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class RoundResult:
 
 
 def run_rounds(
-    targets: Sequence[Target], setup: Setup, scenarios: Sequence[Scenario], rounds: int
+    targets: Sequence[Target], setup: Setup, scenarios: Sequence[Scenario], rounds: int, most_foreign: float
 ) -> tuple[list[RoundResult], dict[str, int]]:
     """Run all servers side by side and ask one at a time; return the results and each server's peak RSS in bytes.
 
@@ -60,9 +61,9 @@ def run_rounds(
         for number in range(rounds):
             for scenario in scenarios:
                 for target, server in servers if number % 2 == 0 else reversed(servers):
-                    result = RoundResult(scenario.name, target.name, number, ask(target, server, scenario, number))
-                    results.append(result)
-                    log_progress(result)
+                    figures = ask_in_peace(target, server, scenario, number, most_foreign)
+                    results.append(RoundResult(scenario.name, target.name, number, figures))
+                    log_progress(results[-1])
         return results, {target.name: server.peak_rss() for target, server in servers}
 
 
@@ -72,14 +73,34 @@ def warm_up(target: Target, server: Running, clients: int) -> None:
     exchanges = generate_load(target, server, make_prompts(scenario, f"warm-up {target.name}"))
     failed = [exchange.error for exchange in exchanges if exchange.error]
     if failed:
-        raise RuntimeError(f"{target.name} failed while warming up: {failed[0]}")
+        raise ServerError(f"{target.name} failed while warming up: {failed[0]}; its log:\n{log_tail(server.log)}")
 
 
 def ask(target: Target, server: Running, scenario: Scenario, number: int) -> Figures:
     """Run a scenario against one server."""
-    before = server.cpu_seconds()
-    exchanges = generate_load(target, server, make_prompts(scenario, f"round {number}"))
-    return measure(exchanges, scenario.num_predict, server.cpu_seconds() - before)
+    prompts = make_prompts(scenario, f"round {number}")
+    before, busy_before, own_before, began = server.cpu_seconds(), busy_seconds(), own_seconds(), time.perf_counter()
+    exchanges = generate_load(target, server, prompts)
+    cpu = server.cpu_seconds() - before
+    foreign = busy_seconds() - busy_before - cpu - (own_seconds() - own_before)
+    share = foreign / ((time.perf_counter() - began) * (os.cpu_count() or 1))
+    return measure(exchanges, scenario.num_predict, cpu, max(share, 0.0))
+
+
+def ask_in_peace(target: Target, server: Running, scenario: Scenario, number: int, most_foreign: float) -> Figures:
+    """Run a scenario, again while other programs disturb it, 5 times at most; return the least disturbed run."""
+    tries: list[Figures] = []
+    for attempt in range(MOST_TRIES):
+        tries.append(ask(target, server, scenario, MOST_TRIES * number + attempt))
+        if tries[-1].foreign_share <= most_foreign:
+            break
+    return min(tries, key=lambda figures: figures.foreign_share)
+
+
+def own_seconds() -> float:
+    """Return the processor time of this program and of the load generators that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def generate_load(target: Target, server: Running, prompts: list[list[Prompt]]) -> list[Exchange]:
@@ -160,5 +181,6 @@ def log_progress(result: RoundResult) -> None:
     figures = result.figures
     sys.stderr.write(
         f"round {result.round + 1}, {result.scenario:>6}, {result.target:>13}: {figures.tokens_per_second:6.1f} tok/s, "
-        f"gap p50 {figures.gap_p50_ms:6.1f} ms, TTFT p50 {figures.ttft_p50_ms:7.0f} ms, failures {figures.failures}\n"
+        f"gap p50 {figures.gap_p50_ms:6.1f} ms, TTFT p50 {figures.ttft_p50_ms:7.0f} ms, failures {figures.failures}, "
+        f"others {100 * figures.foreign_share:.0f} %\n"
     )
