@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
 
 from ollamapy.errors import ConfigError, InvalidInputError
 
 DEFAULT_PORT = 11434
+DEFAULT_HF_ENDPOINT = "https://huggingface.co"
 FlashAttention = Literal["auto", "on", "off"]
 KvCacheType = Literal["f32", "f16", "q8_0", "q4_0"]
 T = TypeVar("T")
@@ -34,6 +36,8 @@ _TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
 _LONGEST_SECONDS = (2**63 - 1) / 1e9
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,15})\s*(|[kKmMgGtT])(i?[bB])?")
+_SECRET = re.compile(r"KEY|TOKEN|REGISTRIES$")
+_AUTHORITY = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 VARIABLES: Mapping[str, str] = {
@@ -58,6 +62,13 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMAPY_API_KEYS": "keys that the daemon accepts, separated by commas; none: no key is asked for",
     "OLLAMAPY_ALLOWED_HOSTS": "further host names that requests may be addressed to, separated by commas",
     "OLLAMAPY_INSECURE_BIND": "serve on other addresses than loopback although no key is set (default false)",
+    "OLLAMAPY_REGISTRIES": "registries to pull from and push to, separated by commas: "
+    "https://[user:password@]host[:port], http:// for one without TLS, host=URL for a mirror",
+    "OLLAMAPY_REGISTRIES_FILE": "TOML file with a table per registry (default ~/.config/ollamapy/registries.toml)",
+    "OLLAMAPY_OFFLINE": "never connect to a registry (default false)",
+    "OLLAMAPY_MAX_RATE": "most bytes per second that pulls and pushes take, such as 20M (default: all there are)",
+    "HF_TOKEN": "token for Hugging Face",
+    "HF_ENDPOINT": "address of Hugging Face or a mirror of it (default https://huggingface.co)",
     "OLLAMAPY_MAX_BODY": "largest JSON request body, such as 64M (default 64M)",
 }
 
@@ -93,6 +104,22 @@ class HostAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry that the user named: it may have a private address, and models may be pushed to it.
+
+    `host` is what stands in model names, in lower case; `url` is where it is reached, without a slash at its end.
+    """
+
+    host: str
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    auth_host: str = ""  # host[:port] that may issue its tokens, where that is another one
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. Durations may be math.inf; a limit of 0 is chosen by the part that it limits."""
 
@@ -113,6 +140,11 @@ class Settings:
     no_history: bool = False
     no_color: bool = False
     debug: int = 0
+    registries: tuple[Registry, ...] = ()
+    offline: bool = False
+    max_rate_bytes: int = 0  # per second; 0 is without limit
+    hf_token: str = field(default="", repr=False)
+    hf_endpoint: str = DEFAULT_HF_ENDPOINT
     api_key: str | None = None
     api_keys: tuple[str, ...] = ()
     insecure_bind: bool = False
@@ -143,6 +175,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         no_history=env.read("OLLAMA_NOHISTORY", _parse_bool, False),
         no_color=env.read("NO_COLOR", bool, False),
         debug=env.read("OLLAMA_DEBUG", _parse_debug, 0),
+        registries=_read_registries(env, environ),
+        offline=env.read("OLLAMAPY_OFFLINE", _parse_bool, False),
+        max_rate_bytes=env.read("OLLAMAPY_MAX_RATE", _parse_size, 0),
+        hf_token=env.read("HF_TOKEN", str, ""),
+        hf_endpoint=env.read("HF_ENDPOINT", _parse_endpoint, DEFAULT_HF_ENDPOINT),
         api_key=env.read("OLLAMA_API_KEY", str, None),
         api_keys=env.read("OLLAMAPY_API_KEYS", _parse_list, ()),
         insecure_bind=env.read("OLLAMAPY_INSECURE_BIND", _parse_bool, False),
@@ -168,7 +205,7 @@ class _Environment:
         try:
             return parse(text)
         except ValueError as exc:
-            value = "the value" if "KEY" in key else f'"{text[:80]}"'
+            value = "the value" if _SECRET.search(key) else f'"{text[:80]}"'
             raise ConfigError(key, f"{value} is not valid; expected {exc}") from exc
 
 
@@ -297,3 +334,70 @@ def _parse_size(text: str) -> int:
     if not match or int(match[1]) == 0:
         raise ValueError("a size in bytes, or with K, M or G behind it")
     return int(match[1]) * _UNIT_BYTES[match[2].lower()]
+
+
+def _read_registries(env: _Environment, environ: Mapping[str, str]) -> tuple[Registry, ...]:
+    """Return the registries of the file, and those of the variable over them."""
+    config = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else "")
+    default = Path(config) / "ollamapy" / "registries.toml" if config else None
+    key = "OLLAMAPY_REGISTRIES_FILE"
+    path = env.read(key, _parse_folder, default)
+    found: dict[str, Registry] = {}
+    if path is not None:
+        try:
+            found = {entry.host: entry for entry in _parse_table(path.read_text("utf-8"))}
+        except FileNotFoundError as exc:
+            if path != default:
+                raise ConfigError(key, "there is no such file") from exc
+        except (OSError, ValueError) as exc:
+            told = exc.strerror if isinstance(exc, OSError) else exc
+            raise ConfigError(key, f"the file {path.name} is not valid: {told}") from exc
+    given = env.read("OLLAMAPY_REGISTRIES", _parse_registries, ())
+    found.update((entry.host, entry) for entry in given)
+    return tuple(found.values())
+
+
+def _parse_registries(text: str) -> tuple[Registry, ...]:
+    entries = []
+    for item in _parse_list(text):
+        host, separator, url = item.rpartition("=")
+        entries.append(_registry(url, host if separator and "://" not in host else ""))
+    return tuple(entries)
+
+
+def _registry(url: str, host: str = "") -> Registry:
+    """Read a URL with or without user and password; raises ValueError with what is expected."""
+    parts = urlsplit(url)
+    authority = parts.netloc.rpartition("@")[2].lower()
+    if parts.scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority) or parts.query or parts.fragment:
+        raise ValueError("https://host[:port] or http://host[:port] for each registry")
+    if host and not _AUTHORITY.fullmatch(host.lower()):
+        raise ValueError("host[:port] before '='")
+    return Registry(
+        host=host.lower() or authority,
+        url=f"{parts.scheme}://{authority}{parts.path.rstrip('/')}",
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+    )
+
+
+def _parse_table(text: str) -> tuple[Registry, ...]:
+    """Read a TOML file: `[registries."host:port"]` with any of the fields of Registry; raises ValueError."""
+    table = tomllib.loads(text).get("registries", {})
+    if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
+        raise ValueError('expected a table [registries."host"] for each registry')
+    return tuple(_parse_row(host, row) for host, row in table.items())
+
+
+def _parse_row(host: str, row: Mapping[str, object]) -> Registry:
+    known = {"insecure", *(item.name for item in fields(Registry))} - {"host"}
+    for name, value in row.items():
+        if name not in known or not isinstance(value, bool if name == "insecure" else str):
+            raise ValueError(f"{name} of {host}: expected one of {', '.join(sorted(known))}, text all but insecure")
+    given = {name: str(value) for name, value in row.items() if name not in ("insecure", "url")}
+    url = str(row.get("url") or f"{'http' if row.get('insecure') else 'https'}://{host}")
+    return replace(_registry(url, host), **given)
+
+
+def _parse_endpoint(text: str) -> str:
+    return _registry(text).url

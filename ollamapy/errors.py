@@ -19,9 +19,15 @@ OllamapyError
 ├ StoreError               the model store on disk
 │ ├ DigestMismatchError
 │ └ ManifestError
+├ RegistryError            a registry of models, or the way to it
+│ ├ RemoteNotFoundError    it does not have what was asked for
+│ ├ UnauthorizedError      it wants other credentials
+│ ├ RegistryUnavailableError  unreachable, overloaded or stalled; knows when to come back
+│ └ TransferError          it answered what makes no sense
 ├ CapacityError            the machine is full; trying again later may work
 │ ├ QueueFullError
-│ └ ModelTooLargeError
+│ ├ ModelTooLargeError
+│ └ DiskFullError
 ├ RunnerError              the worker process
 │ ├ LoadError
 │ ├ WorkerExitedError      knows exit code and last words
@@ -145,6 +151,33 @@ class ManifestError(StoreError):
     """A manifest or model configuration that is malformed."""
 
 
+class RegistryError(OllamapyError):
+    """A registry of models, or the way to it, failed."""
+
+
+class RemoteNotFoundError(RegistryError):
+    """The registry does not have what was asked for."""
+
+
+class UnauthorizedError(RegistryError):
+    """The registry wants other credentials than it got."""
+
+
+class RegistryUnavailableError(RegistryError):
+    """The registry can't be reached, is overloaded, or stalls: the same may work later.
+
+    `retry_after_seconds` is what it asked for, None where it did not.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TransferError(RegistryError):
+    """The registry answered something other than was asked for; nothing of it was kept."""
+
+
 class CapacityError(OllamapyError):
     """The machine is full; the same request may succeed later."""
 
@@ -158,6 +191,10 @@ class QueueFullError(CapacityError):
 
 class ModelTooLargeError(CapacityError):
     """The model does not fit into this machine's memory."""
+
+
+class DiskFullError(CapacityError):
+    """There is not enough free space on the disk; nothing was begun."""
 
 
 class RunnerError(OllamapyError):

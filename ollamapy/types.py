@@ -204,3 +204,12 @@ class Progress:
     digest: str = ""
     total_bytes: int = 0
     completed_bytes: int = 0
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """A model to pull or to push; `insecure` allows http:// before its name, for a registry configured so."""
+
+    model: str
+    insecure: bool = False
+    stream: bool = True
+
+

@@ -10,6 +10,7 @@ from typing import Protocol
 from ollamapy.actions.models import ModelCache
 from ollamapy.actions.templates import TemplateCache
 from ollamapy.config import Settings
+from ollamapy.registry import Remotes
 from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec
 from ollamapy.store import Store
 
@@ -36,4 +37,5 @@ class Services:
     scheduler: Scheduler
     clock: Callable[[], float]
     models: ModelCache = field(default_factory=ModelCache)
+    remotes: Remotes = field(default_factory=lambda: Remotes(offline=True))
     templates: TemplateCache = field(default_factory=TemplateCache)

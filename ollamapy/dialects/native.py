@@ -153,6 +153,20 @@ class ProgressRecord(Record, frozen=True, kw_only=True):
     error: str = ""
 
 
+class UnusedRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """One blob that nobody needs; `kind` is `blob` or `partial`, `size` bytes."""
+
+    digest: str
+    size: int
+    kind: str
+
+
+class PruneRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """POST /api/prune: what was removed, or would be."""
+
+    unused: list[UnusedRecord]
+
+
 class LogprobRecord(Record, frozen=True, kw_only=True):
     """One token with its log probability; `bytes` are the token's own, in UTF-8."""
 

@@ -15,7 +15,7 @@ from ollamapy.dialects.fields import (
 )
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import parse_options
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Json, Message, Options, ToolCall
+from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Json, Message, Options, ToolCall, TransferRequest
 
 MAX_CONTEXT_TOKENS = 1 << 22  # of a `context` that a client sends back
 
@@ -94,6 +94,13 @@ def create_request(fields: Fields) -> CreateRequest:
 
 def read_messages(fields: Fields) -> tuple[Message, ...]:
     """Read a chat's turns."""
+def transfer_request(fields: Fields) -> TransferRequest:
+    """Read the body of /api/pull and /api/push."""
+    return TransferRequest(
+        model=model_name(fields), insecure=fields.flag("insecure"), stream=fields.flag("stream", default=True)
+    )
+
+
     return tuple(_message(message) for message in fields.objects("messages"))
 
 

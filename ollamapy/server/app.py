@@ -19,6 +19,7 @@ from ollamapy.actions.models import ModelCache
 from ollamapy.actions.services import Services
 from ollamapy.config import Settings
 from ollamapy.errors import ServiceError
+from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.scheduler.loop import Scheduler
 from ollamapy.scheduler.spec import LoadSpec, ModelRunner
@@ -64,9 +65,22 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
     async def close() -> None:
         await scheduler.close()
         await pool.close()
+        await remotes.close()
 
-    services = Services(settings, store, scheduler, time.monotonic, ModelCache(settings.go_template))
-    return DaemonServer(build_app(services, close))
+    remotes = build_remotes(settings)
+    models = ModelCache(settings.go_template)
+    return DaemonServer(build_app(Services(settings, store, scheduler, time.monotonic, models, remotes), close))
+
+
+def build_remotes(settings: Settings) -> Remotes:
+    """Return the registries that the settings allow; connects to nothing."""
+    return Remotes(
+        settings.registries,
+        offline=settings.offline,
+        hf_endpoint=settings.hf_endpoint,
+        hf_token=settings.hf_token,
+        max_rate_bytes=settings.max_rate_bytes,
+    )
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -15,7 +15,10 @@ from ollamapy.actions.create import create
 from ollamapy.actions.delete import delete
 from ollamapy.actions.generate import generate
 from ollamapy.actions.list import list_models
+from ollamapy.actions.prune import prune
 from ollamapy.actions.ps import list_loaded
+from ollamapy.actions.pull import pull
+from ollamapy.actions.push import push
 from ollamapy.actions.render import render
 from ollamapy.actions.services import Services
 from ollamapy.actions.show import show
@@ -28,6 +31,7 @@ from ollamapy.dialects.native_requests import (
     generate_request,
     model_name,
     read_tokens,
+    transfer_request,
 )
 from ollamapy.server.body import part_stream, read_fields
 from ollamapy.server.stream import JSON, Answer
@@ -57,6 +61,9 @@ class NativeRoutes:
             Route("/api/chat", self.chat, methods=["POST"]),
             Route("/api/generate", self.generate, methods=["POST"]),
             Route("/api/create", self.create, methods=["POST"]),
+            Route("/api/pull", self.pull, methods=["POST"]),
+            Route("/api/push", self.push, methods=["POST"]),
+            Route("/api/prune", self.prune, methods=["POST"]),
             Route("/api/copy", self.copy, methods=["POST"]),
             Route("/api/delete", self.delete, methods=["DELETE"]),
             Route("/api/blobs/{digest}", self.probe_blob, methods=["HEAD"]),
@@ -109,6 +116,21 @@ class NativeRoutes:
         """POST /api/create."""
         ask = create_request(await self._read(request))
         return Answer(create(self._services, ask), ProgressWriter(), stream=ask.stream)
+
+    async def pull(self, request: Request) -> Answer[Progress]:
+        """POST /api/pull."""
+        ask = transfer_request(await self._read(request))
+        return Answer(pull(self._services, ask), ProgressWriter(), stream=ask.stream)
+
+    async def push(self, request: Request) -> Answer[Progress]:
+        """POST /api/push."""
+        ask = transfer_request(await self._read(request))
+        return Answer(push(self._services, ask), ProgressWriter(), stream=ask.stream)
+
+    async def prune(self, request: Request) -> Response:
+        """POST /api/prune."""
+        fields = await self._read(request)
+        return _json(await prune(self._services, dry_run=fields.flag("dry_run")))
 
     async def copy(self, request: Request) -> Response:
         """POST /api/copy."""

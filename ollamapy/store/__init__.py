@@ -5,7 +5,7 @@ from __future__ import annotations
 from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.capabilities import capabilities
 from ollamapy.store.gojson import encode_go_json, sort_keys
-from ollamapy.store.manifests import CONFIG_TYPE, Layer, Manifest, StoredManifest
+from ollamapy.store.manifests import CONFIG_TYPE, MANIFEST_TYPE, Layer, Manifest, StoredManifest, parse_manifest
 from ollamapy.store.models import (
     ADAPTER_TYPE,
     LICENSE_TYPE,
@@ -21,12 +21,14 @@ from ollamapy.store.models import (
     load_model,
     read_config,
 )
+from ollamapy.store.partial import PartialBlob
 from ollamapy.store.store import Store
 
 __all__ = [
     "ADAPTER_TYPE",
     "CONFIG_TYPE",
     "LICENSE_TYPE",
+    "MANIFEST_TYPE",
     "MESSAGES_TYPE",
     "PARAMS_TYPE",
     "PROJECTOR_TYPE",
@@ -38,12 +40,14 @@ __all__ = [
     "Manifest",
     "Model",
     "ModelConfig",
+    "PartialBlob",
     "Store",
     "StoredManifest",
     "capabilities",
     "encode_config",
     "encode_go_json",
     "load_model",
+    "parse_manifest",
     "read_config",
     "sort_keys",
 ]

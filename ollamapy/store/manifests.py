@@ -38,6 +38,7 @@ from ollamapy.store.layout import (
 from ollamapy.store.uploads import create_upload, remove_upload
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_LAYERS = 16_384
@@ -111,7 +112,7 @@ def parse_manifest(data: bytes) -> Manifest:
     """Parse a manifest; raises ManifestError for one that is malformed, of another type, or absurdly large."""
     try:
         raw = _decoder.decode(data)
-        if raw.media_type not in ("", MANIFEST_TYPE):
+        if raw.media_type not in ("", MANIFEST_TYPE, OCI_MANIFEST_TYPE):
             raise ManifestError("this kind of manifest is not supported: it lists several models")
         layers = raw.layers or []
         if len(layers) > MAX_LAYERS:

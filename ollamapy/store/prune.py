@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ollamapy.errors import StoreError
@@ -25,6 +26,7 @@ from ollamapy.store.layout import (
 from ollamapy.store.manifests import MAX_MANIFEST_BYTES
 
 _DIGEST = re.compile(rb"sha256[:-]([0-9a-fA-F]{64})")
+_BLOB = re.compile(r"sha256-([0-9a-f]{64})")
 _MAX_DEPTH = 8
 
 
@@ -39,6 +41,24 @@ def prune_blobs(root: Path, digests: Iterable[Digest]) -> list[Digest]:
     candidates = tuple(dict.fromkeys(digests))
     used = referenced_digests(root) if candidates else set()
     return [digest for digest in candidates if digest not in used and delete_blob(root, digest)]
+
+
+def unused_blobs(root: Path, older_than: float) -> list[tuple[Digest, int]]:
+    """Return the blobs that nothing names, with their sizes in bytes; call it with the store locked.
+
+    Blobs used since `older_than` (epoch seconds) are left out: someone may be about to name them.
+    """
+    used = referenced_digests(root)
+    found = []
+    with store_errors("read the model store"), suppress(FileNotFoundError), open_folder(root, BLOBS) as blobs:
+        for name in names_in(blobs):
+            match = _BLOB.fullmatch(name)
+            if match is None or Digest(match[1]) in used:
+                continue
+            status = os.stat(name, dir_fd=blobs, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and max(status.st_mtime, status.st_atime) < older_than:
+                found.append((Digest(match[1]), status.st_size))
+    return found
 
 
 def referenced_digests(root: Path) -> set[Digest]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ollamapy.errors import BlobNotFoundError
+from ollamapy.errors import BlobNotFoundError, DiskFullError
 from ollamapy.names import Digest, ModelName
 from ollamapy.store import blobs, manifests
 from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.layout import BLOBS, blob_name, open_file, open_folder, read_file, store_errors
 from ollamapy.store.manifests import Manifest, StoredManifest
-from ollamapy.store.prune import prune_blobs
+from ollamapy.store.partial import PartialBlob, list_partials, partial_bytes, remove_partial
+from ollamapy.store.prune import prune_blobs, unused_blobs
 from ollamapy.store.uploads import locked
 
 MAX_TEXT_BYTES = 8 << 20
+SPARE_BYTES = 64 << 20
 
 
 class Store:
@@ -68,6 +71,41 @@ class Store:
         """Return a writer for a new blob, to be used in a `with` block."""
         return BlobWriter(self.root)
 
+    @contextmanager
+    def read_blob_file(self, digest: Digest) -> Iterator[int]:
+        """Yield the descriptor of a blob that is open for reading; raises BlobNotFoundError."""
+        self.blob_size(digest)
+        with store_errors("read the model store"), open_folder(self.root, BLOBS) as folder:
+            file = open_file(folder, blob_name(digest))
+            try:
+                yield file
+            finally:
+                os.close(file)
+
+    def partial_blob(self, digest: Digest, size_bytes: int) -> PartialBlob:
+        """Return a blob that arrives in parts, to be used in a `with` block; what came earlier is in it."""
+        return PartialBlob(self.root, digest, size_bytes)
+
+    def list_partials(self, older_than: float) -> list[tuple[Digest, int]]:
+        """Return the unfinished blobs last written before that time, and the bytes that they take on the disk."""
+        return list_partials(self.root, older_than)
+
+    def remove_partial(self, digest: Digest) -> bool:
+        """Delete an unfinished blob that nobody is writing, and tell whether that was done."""
+        return remove_partial(self.root, digest)
+
+    def check_space(self, wanted: Iterable[tuple[Digest, int]]) -> None:
+        """Raise DiskFullError if blobs of these digests and sizes would not fit beside what is there already."""
+        needed = sum(max(0, size - partial_bytes(self.root, digest)) for digest, size in wanted)
+        with store_errors("read the model store"), open_folder(self.root, create=True) as folder:
+            status = os.fstatvfs(folder)
+        free = status.f_bavail * status.f_frsize
+        if needed + SPARE_BYTES > free:
+            raise DiskFullError(
+                f"not enough space on the disk: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; "
+                "remove models with `ollamapy rm`, or set OLLAMA_MODELS to a folder on a larger disk"
+            )
+
     def put_bytes(self, data: bytes) -> Digest:
         """Store bytes as a blob and return its digest."""
         with self.blob_writer() as writer:
@@ -99,6 +137,14 @@ class Store:
         """
         return self._put_manifest(name, manifests.encode_manifest(manifest))
 
+    def put_manifest(self, name: ModelName, data: bytes) -> StoredManifest:
+        """Write a manifest byte for byte as it came from elsewhere; raises as `write_manifest` does, ManifestError."""
+        return self._put_manifest(name, data)
+
+    def read_manifest_file(self, name: ModelName) -> tuple[StoredManifest, bytes]:
+        """Return a manifest with the bytes of its file; raises ModelNotFoundError, ManifestError."""
+        return manifests.read_manifest(self.root, name)
+
     def copy_manifest(self, source: ModelName, target: ModelName) -> StoredManifest:
         """Give a model a second name, its manifest byte for byte; raises ModelNotFoundError."""
         return self._put_manifest(target, manifests.read_manifest(self.root, source)[1])
@@ -112,6 +158,11 @@ class Store:
         """Delete those of these blobs that no manifest names, and return them."""
         with store_errors("delete from the model store"), locked(self.root):
             return prune_blobs(self.root, digests)
+
+    def unused_blobs(self, older_than: float) -> list[tuple[Digest, int]]:
+        """Return the blobs that no manifest names and that were last used before that time (epoch seconds)."""
+        with locked(self.root):
+            return unused_blobs(self.root, older_than)
 
     def _put_manifest(self, name: ModelName, data: bytes) -> StoredManifest:
         with store_errors("write to the model store"), locked(self.root):

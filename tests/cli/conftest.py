@@ -28,6 +28,7 @@ class Command:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONWARNINGS": "error",
             "OLLAMA_HOST": host,
+            "OLLAMAPY_OFFLINE": "1",
         }
 
     def argv(self, *words: str) -> list[str]:

@@ -1,0 +1,193 @@
+"""Sends requests and follows redirects within bounds; translates every failure of the HTTP library."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpcore
+
+from ollamapy.errors import RegistryUnavailableError, TransferError
+from ollamapy.registry.address import origin, redirect_target
+from ollamapy.registry.connect import CheckedNetwork
+from ollamapy.version import __version__
+
+MAX_REDIRECTS = 10
+MAX_TEXT_BYTES = 64 << 10
+CONNECT_SECONDS = 10.0
+REDIRECTS = (301, 302, 303, 307, 308)
+Body = bytes | AsyncIterator[bytes] | None
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limits in seconds: `silence` between two pieces of an answer, `text` for a small answer as a whole."""
+
+    silence_seconds: float = 30.0
+    text_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `authorization` goes to its own origin and to no other."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    authorization: str = field(default="", repr=False)
+    body: Body = None
+
+
+class Reply:
+    """An answer whose body has not been read yet; `url` is where it came from after redirects."""
+
+    def __init__(self, response: httpcore.Response, url: str, limits: Limits) -> None:
+        self._response = response
+        self._limits = limits
+        self.url = url
+        self.status = response.status
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status}>"
+
+    def header(self, name: str) -> str:
+        """Return a header's value, "" without one."""
+        wanted = name.lower().encode()
+        return next((v.decode("latin-1") for k, v in self._response.headers if k.lower() == wanted), "")
+
+    @property
+    def length(self) -> int | None:
+        """The announced length of the body in bytes."""
+        text = self.header("content-length")
+        return int(text) if text.isdecimal() and len(text) < 20 else None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body; raises TransferError for one that is compressed."""
+        if self.header("content-encoding").lower() not in ("", "identity"):
+            raise TransferError("the registry compressed its answer although it was asked not to")
+        async for piece in self._response.aiter_stream():
+            yield piece
+
+    async def read(self, limit_bytes: int = MAX_TEXT_BYTES) -> bytes:
+        """Return the body; raises TransferError if it is larger, RegistryUnavailableError if it takes too long."""
+        if (self.length or 0) > limit_bytes:
+            raise TransferError(f"the registry's answer is larger than {limit_bytes} bytes")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.text_seconds):
+                async for piece in self.pieces():
+                    body += piece
+                    if len(body) > limit_bytes:
+                        raise TransferError(f"the registry's answer is larger than {limit_bytes} bytes")
+        except TimeoutError as exc:
+            raise RegistryUnavailableError("the registry sends its answer too slowly") from exc
+        return bytes(body)
+
+
+class Http:
+    """The way to all registries. `configured` are the origins that may be private, and http:// if they say so."""
+
+    def __init__(
+        self,
+        configured: frozenset[tuple[str, str, int]] = frozenset(),
+        ca_files: Mapping[tuple[str, int], str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._configured = configured
+        self._limits = limits or Limits()
+        self._ca_files = dict(ca_files or {})
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    @asynccontextmanager
+    async def open(self, request: Request, redirects: int = MAX_REDIRECTS) -> AsyncIterator[Reply]:
+        """Send a request and hand over its answer, whatever its status, after at most that many redirects.
+
+        Raises RegistryUnavailableError, TransferError.
+        """
+        url, authorization = request.url, request.authorization
+        for left in range(redirects, -1, -1):
+            async with self._send(request, url, authorization) as reply:
+                if reply.status not in REDIRECTS or redirects == 0:
+                    yield reply
+                    return
+                target = redirect_target(url, reply.header("location"))
+            if left == 0:
+                break
+            if origin(target) != origin(url):
+                authorization = ""
+            url = target
+        raise TransferError(f"the registry redirected more than {redirects} times")
+
+    @asynccontextmanager
+    async def _send(self, request: Request, url: str, authorization: str) -> AsyncIterator[Reply]:
+        scheme, host, port = origin(url)
+        if scheme == "http" and (scheme, host, port) not in self._configured:
+            raise TransferError(
+                f"{host} is not configured as a registry without TLS; if it is meant to be, name it with http:// in "
+                "OLLAMAPY_REGISTRIES"
+            )
+        headers = {
+            "Host": urlsplit(url).netloc,
+            "User-Agent": f"ollamapy/{__version__}",
+            "Accept-Encoding": "identity",
+            **request.headers,
+        }
+        if authorization:
+            if not _PRINTABLE.fullmatch(authorization):
+                raise TransferError(f"the credentials for {host} hold characters that no header may have")
+            headers["Authorization"] = authorization
+        silence = self._limits.silence_seconds
+        timeouts = {"connect": CONNECT_SECONDS, "read": silence, "write": silence, "pool": None}
+        pool = self._pool(self._ca_files.get((host, port), ""))
+        with translated(host):
+            async with pool.stream(
+                request.method,
+                url,
+                headers=list(headers.items()),
+                content=request.body,
+                extensions={"timeout": timeouts},
+            ) as response:
+                yield Reply(response, url, self._limits)
+
+    def _pool(self, ca_file: str) -> httpcore.AsyncConnectionPool:
+        if ca_file not in self._pools:
+            try:
+                context = ssl.create_default_context(cafile=ca_file) if ca_file else httpcore.default_ssl_context()
+            except OSError as exc:
+                raise TransferError("the ca_file of this registry can't be read; see registries.toml") from exc
+            private = frozenset((host, port) for _, host, port in self._configured)
+            self._pools[ca_file] = httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=None,
+                max_keepalive_connections=32,
+                keepalive_expiry=30.0,
+                network_backend=CheckedNetwork(private),
+            )
+        return self._pools[ca_file]
+
+
+@contextmanager
+def translated(host: str) -> Iterator[None]:
+    """Turn the HTTP library's errors into ours."""
+    try:
+        yield
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
+        why = f" ({exc})" if str(exc) and "CERTIFICATE" in str(exc) else ""
+        raise RegistryUnavailableError(f"could not connect to {host}{why}") from exc
+    except httpcore.TimeoutException as exc:
+        raise RegistryUnavailableError(f"{host} did not answer in time") from exc
+    except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
+        raise RegistryUnavailableError(f"the connection to {host} broke") from exc
+    except httpcore.UnsupportedProtocol as exc:
+        raise TransferError(f"{host} was addressed in an unknown protocol") from exc

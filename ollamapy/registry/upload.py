@@ -1,0 +1,146 @@
+"""Sends blobs and manifests: in chunks, each of which goes on where the registry says that the last one ended."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import partial
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from ollamapy.errors import RegistryUnavailableError, RemoteNotFoundError, TransferError
+from ollamapy.names import Digest
+from ollamapy.registry.address import origin
+from ollamapy.registry.client import Repository, expect
+from ollamapy.registry.disk import Disk
+from ollamapy.registry.http import Reply
+from ollamapy.registry.retries import Retries
+from ollamapy.registry.throttle import Throttle
+
+CHUNK_BYTES = 8 << 20
+RESTARTS = 3
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
+
+log = logging.getLogger("ollamapy.registry")
+
+ReadAt = Callable[[int, int], bytes]
+"""Returns a number of bytes of the blob from an offset on; blocks."""
+
+
+class Upload:
+    """One blob on its way to a repository."""
+
+    def __init__(self, repository: Repository, digest: Digest, size_bytes: int, read_at: ReadAt) -> None:
+        self._repository = repository
+        self._digest = digest
+        self._size = size_bytes
+        self._read_at = read_at
+
+    async def run(
+        self, disk: Disk, retries: Retries, throttle: Throttle, source: str = "", chunk_bytes: int = CHUNK_BYTES
+    ) -> AsyncGenerator[int, None]:
+        """Yield how many bytes the registry has, until it has all; `source` may lend it the blob without sending.
+
+        Raises RegistryError.
+        """
+        for _ in range(RESTARTS):
+            if await retries.run(self._is_there):
+                yield self._size
+                return
+            url = await retries.run(partial(self._begin, source))
+            if not url:
+                yield self._size
+                return
+            try:
+                async with aclosing(self._send_all(url, disk, retries, throttle, chunk_bytes)) as counts:
+                    async for count in counts:
+                        yield count
+            except RemoteNotFoundError:
+                log.info("the registry does not know the upload of %s any more; looking again", self._digest)
+                source = ""
+            else:
+                return
+        raise TransferError("the registry forgets uploads before they are complete")
+
+    async def _send_all(
+        self, url: str, disk: Disk, retries: Retries, throttle: Throttle, chunk_bytes: int
+    ) -> AsyncGenerator[int, None]:
+        sent = failures = 0
+        while sent < self._size:
+            yield sent
+            try:
+                data = await disk.run(self._read_at, sent, min(chunk_bytes, self._size - sent))
+                await throttle.take(len(data))
+                url = await self._send(url, sent, data)
+                sent, failures = sent + len(data), 0
+            except RegistryUnavailableError as exc:
+                failures += 1
+                log.info("upload of %s at byte %d: %s", self._digest, sent, exc.message)
+                await retries.wait(failures, exc)
+                url, sent = await retries.run(partial(self._resume, url))
+        await retries.run(partial(self._finish, url))
+        yield self._size
+
+    async def _is_there(self) -> bool:
+        async with self._repository.request("HEAD", f"{self._repository.base_url}/blobs/{self._digest}") as reply:
+            if reply.status == 404:
+                return False
+            expect(reply, 200)
+            return True
+
+    async def _begin(self, source: str) -> str:
+        """Return the URL to send to; "" where the registry took the blob from another repository."""
+        query = "?" + urlencode({"mount": str(self._digest), "from": source}) if source else ""
+        url = f"{self._repository.base_url}/blobs/uploads/{query}"
+        async with self._repository.request("POST", url, {"Content-Length": "0"}, b"", follow=False) as reply:
+            expect(reply, 201, 202)
+            return "" if reply.status == 201 else self._location(reply, url)
+
+    async def _send(self, url: str, start: int, data: bytes) -> str:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(len(data)),
+            "Content-Range": f"{start}-{start + len(data) - 1}",
+        }
+        async with self._repository.request("PATCH", url, headers, data, follow=False) as reply:
+            if reply.status == 416:
+                raise RegistryUnavailableError("the registry has another part of the blob than was sent before")
+            expect(reply, 202)
+            return self._location(reply, url)
+
+    async def _resume(self, url: str) -> tuple[str, int]:
+        """Ask how far the registry is."""
+        async with self._repository.request("GET", url, follow=False) as reply:
+            expect(reply, 204, 202)
+            match = _RANGE.fullmatch(reply.header("range"))
+            # an empty upload is told as 0-0, as if there were a byte
+            sent = int(match[1]) + 1 if match and match[1] != "0" else 0
+            if sent > self._size:
+                raise TransferError("the registry says that it has more of a blob than was sent")
+            return self._location(reply, url), sent
+
+    async def _finish(self, url: str) -> None:
+        parts = urlsplit(url)
+        query = (parts.query + "&" if parts.query else "") + urlencode({"digest": str(self._digest)})
+        full = parts._replace(query=query).geturl()
+        async with self._repository.request("PUT", full, {"Content-Length": "0"}, b"", follow=False) as reply:
+            expect(reply, 201, 204)
+
+    def _location(self, reply: Reply, url: str) -> str:
+        target = urljoin(url, reply.header("location") or url)
+        if origin(target) != origin(self._repository.base_url):
+            raise TransferError("the registry wants the upload to go to another host; this is refused")
+        return target
+
+
+async def write_manifest(repository: Repository, data: bytes, media_type: str, retries: Retries) -> None:
+    """Put a manifest under the repository's tag; all blobs that it names must be there. Raises RegistryError."""
+
+    async def put() -> None:
+        headers = {"Content-Type": media_type, "Content-Length": str(len(data))}
+        url = f"{repository.base_url}/manifests/{repository.name.tag}"
+        async with repository.request("PUT", url, headers, data, follow=False) as reply:
+            expect(reply, 200, 201)
+
+    await retries.run(put)
