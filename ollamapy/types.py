@@ -197,14 +197,6 @@ class CreateRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A step of a long action such as a create or a pull; sizes are bytes, 0 where the step has none."""
-
-    status: str
-    digest: str = ""
-    total_bytes: int = 0
-    completed_bytes: int = 0
-@dataclass(frozen=True, slots=True)
 class TransferRequest:
     """A model to pull or to push; `insecure` allows http:// before its name, for a registry configured so."""
 
@@ -213,3 +205,11 @@ class TransferRequest:
     stream: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of a long action such as a create or a pull; sizes are bytes, 0 where the step has none."""
+
+    status: str
+    digest: str = ""
+    total_bytes: int = 0
+    completed_bytes: int = 0

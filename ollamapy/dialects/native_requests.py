@@ -92,8 +92,6 @@ def create_request(fields: Fields) -> CreateRequest:
     )
 
 
-def read_messages(fields: Fields) -> tuple[Message, ...]:
-    """Read a chat's turns."""
 def transfer_request(fields: Fields) -> TransferRequest:
     """Read the body of /api/pull and /api/push."""
     return TransferRequest(
@@ -101,6 +99,8 @@ def transfer_request(fields: Fields) -> TransferRequest:
     )
 
 
+def read_messages(fields: Fields) -> tuple[Message, ...]:
+    """Read a chat's turns."""
     return tuple(_message(message) for message in fields.objects("messages"))
 
 
