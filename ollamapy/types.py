@@ -132,6 +132,66 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Texts to turn into vectors; `token_inputs` are further ones, given as the model's own token ids.
+
+    A vector is cut to its first `dimensions` numbers where that is not 0. With `as_trained` it keeps its length where
+    the model was made so, otherwise all have length 1.
+    """
+
+    model: str
+    inputs: tuple[str, ...] = ()
+    token_inputs: tuple[tuple[int, ...], ...] = ()
+    truncate: bool = True
+    dimensions: int = 0
+    options: Options = Options()
+    keep_alive_seconds: float | None = None
+    as_trained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors in the order of their inputs, little-endian float32; `truncated_inputs` were too long and cut.
+
+    Durations are seconds.
+    """
+
+    vectors: tuple[bytes, ...] = ()
+    prompt_tokens: int = 0
+    truncated_inputs: int = 0
+    total_seconds: float = 0.0
+    load_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Documents to sort by how well they answer a query; the best `top_n` are told, 0 for all."""
+
+    model: str
+    query: str
+    documents: tuple[str, ...]
+    top_n: int = 0
+    truncate: bool = True
+    options: Options = Options()
+    keep_alive_seconds: float | None = None
+    return_documents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """Documents by index with their scores, the best first; `truncated_inputs` were too long and cut.
+
+    Durations are seconds.
+    """
+
+    scores: tuple[tuple[int, float], ...]
+    prompt_tokens: int = 0
+    truncated_inputs: int = 0
+    total_seconds: float = 0.0
+    load_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class TokenLogprob:
     """A sampled token with its log probability and, if asked for, the likeliest alternatives."""
 
