@@ -125,7 +125,8 @@ class Embed(Message, frozen=True):
     """Answered by `Embeddings`, or by `Failed`.
 
     An input longer than `num_ctx` tokens is cut to that if `truncate`, refused otherwise. A vector is cut to its first
-    `dimensions` numbers where that is not 0, and scaled to length 1 if `normalize`.
+    `dimensions` numbers where that is not 0, and scaled to length 1 if `normalize`. Inputs of `tokens` come behind the
+    `inputs` and are taken as they are. With `pairs` each input is two segments, a query and a document for a reranker.
     """
 
     id: int
@@ -134,6 +135,9 @@ class Embed(Message, frozen=True):
     truncate: bool = True
     dimensions: int = 0
     normalize: bool = True
+    tokens: list[list[int]] = []
+    add_special: bool = True
+    pairs: bool = False
 
 
 class Detokenize(Message, frozen=True):

@@ -14,6 +14,8 @@ from ollamapy.scheduler.memory import free_memory_bytes, kv_bytes_per_token, poo
 from ollamapy.scheduler.spec import LoadSpec, model_key
 from ollamapy.types import Chunk, Final, Options
 
+MOST_EMBED_BATCH = 2048  # an input is computed as a whole, so no input can be longer than the batch
+EMBED_SEQUENCES = 64
 MOST_SEQUENCES = 256  # running requests and remembered prefixes; the worker knows whether its model can have as many
 
 
@@ -27,16 +29,21 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
     """Return how to load a model for a request with these options."""
     model, header = found.model, found.header
     num_ctx = context_tokens(options, settings.context_length, header.context_length or 0)
-    token_bytes = bytes_per_token(header, settings.kv_cache_type)
-    n_ctx = pool_cells(num_ctx, settings.num_parallel, free_bytes, token_bytes)
+    if header.has_pooling:
+        n_ctx = n_batch = embed_batch(header, options)
+    else:
+        token_bytes = bytes_per_token(header, settings.kv_cache_type)
+        n_ctx = pool_cells(num_ctx, settings.num_parallel, free_bytes, token_bytes)
+        n_batch = options.num_batch or DEFAULT_NUM_BATCH
     adapters = [str(path) for path in model.adapters]
     load = wire.LoadModel(
         path=str(model.weights),
         adapters=adapters,
         n_ctx=n_ctx,
-        n_batch=options.num_batch or DEFAULT_NUM_BATCH,
-        n_seq_max=MOST_SEQUENCES,
+        n_batch=n_batch,
+        n_seq_max=EMBED_SEQUENCES if header.has_pooling else MOST_SEQUENCES,
         n_parallel=settings.num_parallel,
+        embeds=header.has_pooling,
         n_gpu_layers=-1 if options.num_gpu is None else options.num_gpu,
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap is not False,
@@ -45,6 +52,11 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
         kv_cache_type=settings.kv_cache_type,
     )
     return LoadSpec(str(model.name), spec_key(found), load, num_ctx)
+
+
+def embed_batch(header: Header, options: Options) -> int:
+    """Return the tokens that an embedding model computes at once: whatever num_ctx is, so that it reloads nothing."""
+    return min(options.num_batch or MOST_EMBED_BATCH, header.context_length or MOST_EMBED_BATCH)
 
 
 def spec_key(found: ResolvedModel) -> str:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ from ollamapy.runner.process import Listener, WorkerProcess
 State = Literal["stopped", "starting", "ready", "stopping", "failed"]
 OnProgress = Callable[[float], None]
 Spawn = Callable[[], Awaitable[WorkerProcess]]
+Answer = wire.Tokens | wire.Text | wire.Embeddings
+A = TypeVar("A", wire.Tokens, wire.Text, wire.Embeddings)
 
 _log = logging.getLogger("ollamapy.runner")
 
@@ -60,7 +62,7 @@ class Runner:
         self._stall_timer: asyncio.TimerHandle | None = None
         self._ids = itertools.count(1)
         self._mailboxes: dict[int, asyncio.Queue[wire.Output | OllamapyError]] = {}
-        self._questions: dict[int, asyncio.Future[wire.Tokens | wire.Text]] = {}
+        self._questions: dict[int, asyncio.Future[Answer]] = {}
         self._ended = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -155,28 +157,38 @@ class Runner:
     async def tokenize(self, segments: Sequence[wire.Segment], add_special: bool = True) -> list[int]:
         """Return the token ids of a prompt."""
         request_id = self.next_id()
-        answer = await self._ask(request_id, wire.Tokenize(request_id, list(segments), add_special))
-        if not isinstance(answer, wire.Tokens):
-            raise RunnerError(f"the worker of {self.name} answered another question")
-        return answer.tokens
+        question = wire.Tokenize(request_id, list(segments), add_special)
+        return (await self._ask(request_id, question, wire.Tokens)).tokens
 
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids."""
         request_id = self.next_id()
-        answer = await self._ask(request_id, wire.Detokenize(request_id, list(tokens)))
-        if not isinstance(answer, wire.Text):
-            raise RunnerError(f"the worker of {self.name} answered another question")
-        return answer.text
+        return (await self._ask(request_id, wire.Detokenize(request_id, list(tokens)), wire.Text)).text
 
-    async def _ask(self, request_id: int, question: wire.Message) -> wire.Tokens | wire.Text:
+    async def embed(self, request: wire.Embed) -> wire.Embeddings:
+        """Return the vectors of all inputs; cancelling the call cancels the request in the worker.
+
+        Raises InvalidInputError for an input that is too long or a vector that is no number, and RunnerErrors.
+        """
+        try:
+            return await self._ask(request.id, request, wire.Embeddings)
+        except asyncio.CancelledError:
+            if self._worker is not None:
+                self._worker.post(wire.Cancel(request.id))
+            raise
+
+    async def _ask(self, request_id: int, question: wire.Message, kind: type[A]) -> A:
         worker = self._ready_worker()
-        answer: asyncio.Future[wire.Tokens | wire.Text] = asyncio.get_running_loop().create_future()
-        self._questions[request_id] = answer
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._questions[request_id] = future
         try:
             await worker.send(question)
-            return await answer
+            answer = await future
         finally:
             del self._questions[request_id]
+        if not isinstance(answer, kind):
+            raise RunnerError(f"the worker of {self.name} answered another question")
+        return answer
 
     def _ready_worker(self) -> WorkerProcess:
         if self.state == "failed":
@@ -199,7 +211,7 @@ class Runner:
             for output in message.outputs:
                 if (mailbox := self._mailboxes.get(output.id)) is not None:
                     mailbox.put_nowait(output)
-        elif isinstance(message, wire.Tokens | wire.Text):
+        elif isinstance(message, Answer):
             if (answer := self._questions.get(message.id)) is not None and not answer.done():
                 answer.set_result(message)
         elif isinstance(message, wire.Failed):

@@ -50,6 +50,9 @@ class ModelRunner(Protocol):
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids."""
 
+    async def embed(self, request: wire.Embed) -> wire.Embeddings:
+        """Return the vectors of all inputs; cancelling the call cancels the request."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadSpec:

@@ -17,6 +17,7 @@ from ollamapy.errors import InvalidInputError, OllamapyError
 from ollamapy.worker.constraint import Constraint, ConstraintFactory
 from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine
+from ollamapy.worker.inputs import embed_inputs, tokenize
 from ollamapy.worker.llama import Llama
 
 logger = logging.getLogger("ollamapy.worker")
@@ -183,8 +184,7 @@ class Reader:
                 constraint = constraints.build(message.grammar) if message.grammar is not None else None
                 self._inbox.put(Queued(message, [*message.prefix_tokens, *text], constraint))
             case wire.Embed() if self._embeds:
-                inputs = [tokenize(llama, segments, add_special=True) for segments in message.inputs]
-                self._inbox.put(QueuedEmbed(message, inputs))
+                self._inbox.put(QueuedEmbed(message, embed_inputs(llama, message)))
             case wire.Generate() | wire.Embed():
                 what = "embed" if self._embeds else "generate"
                 self._output.send(wire.Failed(message.id, "unsupported", f"this model is loaded to {what} only"))
@@ -197,17 +197,6 @@ class Reader:
                 self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
             case wire.LoadModel():
                 logger.error("a worker loads one model only; the second is ignored")
-
-
-def tokenize(llama: Llama, segments: list[wire.Segment], *, add_special: bool) -> list[int]:
-    """Return the token ids of a prompt. A BOS that the template wrote is not doubled."""
-    first = segments[0].text if segments else ""
-    doubled = bool(llama.bos_token) and first.startswith(llama.bos_token)
-    tokens: list[int] = []
-    for index, segment in enumerate(segments):
-        begins = index == 0 and add_special and not doubled
-        tokens += llama.tokenize(segment.text, add_special=begins, parse_special=segment.special)
-    return tokens
 
 
 def _next(frames: BinaryIO) -> wire.ToWorker:

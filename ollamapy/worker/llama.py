@@ -42,6 +42,7 @@ _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _MIROSTAT_CANDIDATES = 100
 _BYTES_PER_THREAD = 8 << 20
+_LARGEST_MICRO_BATCH = 2048  # compute buffers grow with it times the context
 
 
 class DecodeError(OllamapyError):
@@ -181,7 +182,8 @@ class Llama:
     def _create_context(self, load: LoadModel) -> Handle:
         params = api.llama_context_default_params()
         params.n_ctx = load.n_ctx
-        params.n_batch = params.n_ubatch = load.n_batch
+        params.n_batch = min(load.n_batch, load.n_ctx)
+        params.n_ubatch = min(params.n_batch, _LARGEST_MICRO_BATCH)
         params.n_seq_max = min(load.n_seq_max, self._most_sequences())
         params.kv_unified = True
         params.embeddings = load.embeds
@@ -280,6 +282,11 @@ class Llama:
     def closes_text(self) -> bool:
         """Whether the tokenizer puts an EOS or a separator behind by itself."""
         return self.adds_eos or bool(api.llama_vocab_get_add_sep(self._vocab))
+
+    @property
+    def separator(self) -> list[int]:
+        """Return the id of the token that the tokenizer puts between two texts, as a list; empty if it puts none."""
+        return [int(api.llama_vocab_sep(self._vocab))] if api.llama_vocab_get_add_sep(self._vocab) else []
 
     @property
     def vocabulary(self) -> Handle:

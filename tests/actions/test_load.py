@@ -8,7 +8,10 @@ from ollamapy.actions.load import bytes_per_token, load_spec, spec_key
 from ollamapy.actions.models import check_for_load, read_model
 from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import LoadError
+from ollamapy.names import ModelName
+from ollamapy.scheduler.spec import find_mismatch
 from ollamapy.store import Store
+from ollamapy.store.manifests import Layer, Manifest
 from ollamapy.types import Options
 
 SETTINGS = Settings(host=HostAddress(), models_dir=Path("models"))
@@ -57,3 +60,30 @@ def test_a_damaged_file_is_not_handed_to_llama_cpp(tmp_path, wren_gguf):
     damaged.write_bytes(wren_gguf.read_bytes()[:-1000])
     with pytest.raises(LoadError, match=r"could not load wren:latest: .*; create or pull the model again"):
         check_for_load(damaged, BUNDLED_NAME)
+
+
+@pytest.fixture(scope="module")
+def glove(tmp_path_factory, shared_models):
+    store = Store(tmp_path_factory.mktemp("glove") / "models")
+    digest = store.put_file(shared_models / "gguf" / "glove25-bert-f16.gguf")
+    size = store.blob_size(digest)
+    layer = Layer("application/vnd.ollama.image.model", digest, size)
+    config = store.put_bytes(b'{"model_format":"gguf","model_family":"bert"}')
+    manifest = Manifest(
+        Layer("application/vnd.docker.container.image.v1+json", config, store.blob_size(config)), (layer,)
+    )
+    name = ModelName.parse("glove")
+    store.write_manifest(name, manifest)
+    return read_model(store, name)
+
+
+def test_an_embedding_model_is_loaded_with_room_for_whole_inputs(glove):
+    load = load_spec(glove, Options(), SETTINGS, FREE).load
+    assert (load.embeds, load.n_ctx, load.n_batch, load.n_seq_max) == (True, 512, 512, 64)
+    assert load_spec(glove, Options(num_batch=256), SETTINGS, FREE).load.n_batch == 256
+
+
+def test_a_smaller_context_reloads_no_embedding_model(glove):
+    whole, small = load_spec(glove, Options(), SETTINGS, FREE), load_spec(glove, Options(num_ctx=16), SETTINGS, FREE)
+    assert (whole.num_ctx, small.num_ctx) == (512, 16)
+    assert find_mismatch(whole, small) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import struct
 from collections.abc import AsyncGenerator, Sequence
 
 from ollamapy import wire
@@ -94,6 +95,12 @@ class FakeRunner:
     async def tokenize(self, segments: Sequence[wire.Segment], add_special: bool = True) -> list[int]:
         """Return the code points."""
         return [ord(character) for segment in segments for character in segment.text]
+
+    async def embed(self, request: wire.Embed) -> wire.Embeddings:
+        """Return one number per input: the length of its text."""
+        lengths = [sum(len(segment.text) for segment in segments) for segments in request.inputs]
+        vectors = [struct.pack("<f", length) for length in lengths]
+        return wire.Embeddings(request.id, vectors, sum(lengths), 0, 0.1)
 
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of code points."""

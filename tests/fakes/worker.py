@@ -2,7 +2,8 @@
 
 Start it with `fake_worker_command(...)`. A prompt is answered by its own words, one output each, or in the way that
 the flag `--generate` names. A prompt that begins with `!` names the way itself: `!stall`, `!crash-decode`,
-`!failed:option`. Detokenising nothing tells which requests were cancelled.
+`!failed:option`. So does a text to embed; the vector of any other is its length and 1. Detokenising nothing tells which
+requests were cancelled.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,8 @@ class _Worker:
                     self._generate(message)
                 case wire.Cancel(id=request_id):
                     self._cancelled.append(request_id)
+                case wire.Embed():
+                    self._embed(message)
                 case wire.Tokenize(id=request_id, segments=segments):
                     text = "".join(segment.text for segment in segments)
                     _send(wire.Tokens(request_id, [ord(character) for character in text]))
@@ -123,6 +127,20 @@ class _Worker:
         if way == "unknown-id":
             _send(wire.Step([wire.Output(request.id + 1000, "nobody's")], 1))
         _echo(request, prompt)
+
+    def _embed(self, request: wire.Embed) -> None:
+        texts = ["".join(segment.text for segment in segments) for segments in request.inputs]
+        for text in texts:
+            way, _, detail = text.removeprefix("!").partition(":")
+            if way == "failed":
+                _send(wire.Failed(request.id, detail, f"{detail} it is", [90, 64]))  # type: ignore[arg-type]
+                return
+            if text.startswith("!"):
+                _misbehave(way, self._flags.last_words)
+                return
+        vectors = [struct.pack("<2f", len(text), 1.0) for text in texts]
+        vectors += [struct.pack("<2f", len(tokens), 0.5) for tokens in request.tokens]
+        _send(wire.Embeddings(request.id, vectors, sum(map(len, texts)), 0, 0.1))
 
 
 def _echo(request: wire.Generate, prompt: str) -> None:

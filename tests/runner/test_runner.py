@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import struct
 
 import pytest
 
 from ollamapy.errors import (
     ContextLengthError,
+    InvalidInputError,
     LoadError,
     OptionError,
     RunnerError,
@@ -17,7 +19,8 @@ from ollamapy.errors import (
 )
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.runner.process import Grace
-from ollamapy.wire import Segment
+from ollamapy.runner.runner import Runner
+from ollamapy.wire import Embed, Segment
 from tests.fakes.worker import READY
 from tests.runner.conftest import LOAD, MakeRunner, answer, generate, is_running
 
@@ -359,3 +362,51 @@ async def test_the_worker_is_out_of_the_terminals_reach(make_runner: MakeRunner)
     await runner.start()
     assert runner.pid is not None
     assert os.getsid(runner.pid) == runner.pid != os.getsid(0)
+
+
+# ---- embeddings
+
+
+def embed(runner: Runner, *texts: str) -> Embed:
+    return Embed(runner.next_id(), [[Segment(text)] for text in texts], 512)
+
+
+async def test_vectors_come_in_the_order_of_their_inputs(make_runner: MakeRunner) -> None:
+    runner = make_runner()
+    await runner.start()
+    answers = await asyncio.gather(runner.embed(embed(runner, "a", "bcd")), runner.embed(embed(runner, "ef")))
+    lengths = [[struct.unpack("<2f", vector)[0] for vector in answer.vectors] for answer in answers]
+    assert lengths == [[1, 3], [2]]
+
+
+async def test_embedding_that_is_cancelled_is_forgotten_by_the_worker(make_runner: MakeRunner) -> None:
+    runner = make_runner()
+    await runner.start()
+    request = embed(runner, "!stall")
+    task = asyncio.create_task(runner.embed(request))
+    await runner.tokenize([Segment("x")])  # by now the worker has read what came before
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await runner.detokenize([]) == f"cancelled [{request.id}]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("invalid", InvalidInputError), ("context_length", ContextLengthError), ("internal", RunnerError)],
+)
+async def test_what_a_worker_refuses_to_embed_is_an_error(
+    make_runner: MakeRunner, kind: str, error: type[Exception]
+) -> None:
+    runner = make_runner()
+    await runner.start()
+    with pytest.raises(error):
+        await runner.embed(embed(runner, f"!failed:{kind}"))
+    assert (await runner.embed(embed(runner, "next"))).prompt_tokens == 4
+
+
+async def test_a_worker_that_dies_while_it_embeds_fails_the_request(make_runner: MakeRunner) -> None:
+    runner = make_runner()
+    await runner.start()
+    with pytest.raises(WorkerExitedError, match="killed by signal 9"):
+        await runner.embed(embed(runner, "!signal"))
