@@ -14,7 +14,8 @@ from ollamapy.scheduler.memory import free_memory_bytes, kv_bytes_per_token, poo
 from ollamapy.scheduler.spec import LoadSpec, model_key
 from ollamapy.types import Chunk, Final, Options
 
-MOST_EMBED_BATCH = 2048  # an input is computed as a whole, so no input can be longer than the batch
+EMBED_BATCH = 2048  # an input is computed as a whole, so no input can be longer than the batch
+MOST_EMBED_BATCH = 8192  # what num_batch may raise it to: compute buffers grow with its square
 EMBED_SEQUENCES = 64
 MOST_SEQUENCES = 256  # running requests and remembered prefixes; the worker knows whether its model can have as many
 
@@ -56,7 +57,7 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
 
 def embed_batch(header: Header, options: Options) -> int:
     """Return the tokens that an embedding model computes at once: whatever num_ctx is, so that it reloads nothing."""
-    return min(options.num_batch or MOST_EMBED_BATCH, header.context_length or MOST_EMBED_BATCH)
+    return min(options.num_batch or EMBED_BATCH, header.context_length or EMBED_BATCH, MOST_EMBED_BATCH)
 
 
 def spec_key(found: ResolvedModel) -> str:

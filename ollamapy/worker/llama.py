@@ -183,7 +183,8 @@ class Llama:
         params = api.llama_context_default_params()
         params.n_ctx = load.n_ctx
         params.n_batch = min(load.n_batch, load.n_ctx)
-        params.n_ubatch = min(params.n_batch, _LARGEST_MICRO_BATCH)
+        micro_batch = load.n_batch if load.embeds else _LARGEST_MICRO_BATCH  # an input to embed can't be cut in two
+        params.n_ubatch = min(params.n_batch, micro_batch)
         params.n_seq_max = min(load.n_seq_max, self._most_sequences())
         params.kv_unified = True
         params.embeddings = load.embeds
