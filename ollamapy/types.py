@@ -87,7 +87,8 @@ class Options:
 class ChatRequest:
     """A chat, whichever dialect it came in. `model` is the name as the client wrote it.
 
-    `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option.
+    `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option. With
+    `must_call` the answer is a call of one of the tools.
     """
 
     model: str
@@ -103,6 +104,7 @@ class ChatRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     render_only: bool = False
+    must_call: bool = False
     template_arguments: Mapping[str, Json] | None = None
     fallback: Options = Options()
 

@@ -21,7 +21,10 @@ PROBE = Prompt((wire.Segment(" "),))
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What an answer shall be like. `started` is a moment on `clock`, in seconds; `grammar` is llguidance's."""
+    """What an answer shall be like. `started` is a moment on `clock`, in seconds; `grammar` is llguidance's.
+
+    With `must_call` that is the grammar of a call, and Harmony's may think by it.
+    """
 
     options: Options
     template_source: str
@@ -31,6 +34,7 @@ class Ask:
     think: Think = None
     tools: tuple[Mapping[str, Json], ...] = ()
     shift: bool = True
+    must_call: bool = False
     logprobs: bool = False
     top_logprobs: int = 0
     return_tokens: bool = False
@@ -42,13 +46,16 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
     A constrained answer of a model that thinks takes two passes: it thinks freely, then answers by the grammar.
     """
     parser = _parser(ask, prompt)
-    if ask.grammar is not None and (ask.think or read_traits(ask.template_source).is_harmony):
+    if ask.grammar is not None and _thinks_first(ask):
+        parser = _parser(replace(ask, tools=()), prompt)
         await check_grammar(lease.runner, ask, num_ctx)
         thought = Thought(ask, num_ctx, prompt)
         async with aclosing(thought.stream(lease.runner, parser)) as chunks:
             async for chunk in chunks:
                 yield chunk
         prompt, parser = thought.prompt, AnswerParser(())
+        if ask.must_call:
+            parser = _parser(replace(ask, think=None), prompt)
     request = make_request(lease.runner.next_id(), ask, prompt, num_ctx, ask.grammar)
     async with aclosing(lease.runner.generate(request)) as outputs:
         async for output in outputs:
@@ -132,6 +139,12 @@ class Thought:
                 wire.Segment(tags.close + (after or "\n\n")),
             )
         return replace(self.prompt, segments=(*self.prompt.segments, *segments))
+
+
+def _thinks_first(ask: Ask) -> bool:
+    if read_traits(ask.template_source).is_harmony:
+        return not ask.must_call
+    return bool(ask.think)
 
 
 def _parser(ask: Ask, prompt: Prompt) -> AnswerParser:

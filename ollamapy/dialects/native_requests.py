@@ -15,7 +15,16 @@ from ollamapy.dialects.fields import (
 )
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import parse_options
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Json, Message, Options, ToolCall, TransferRequest
+from ollamapy.types import (
+    ChatRequest,
+    CreateRequest,
+    GenerateRequest,
+    Json,
+    Message,
+    Options,
+    ToolCall,
+    TransferRequest,
+)
 
 MAX_CONTEXT_TOKENS = 1 << 22  # of a `context` that a client sends back
 
@@ -30,10 +39,12 @@ def chat_request(fields: Fields) -> ChatRequest:
     model = fields.text("model")
     if not model.strip():
         raise InvalidInputError("model is required")
+    tools, must_call = read_tool_choice(fields)
     return ChatRequest(
         model=model,
         messages=read_messages(fields),
-        tools=read_tools(fields),
+        tools=tools,
+        must_call=must_call,
         format=read_format(fields),
         options=_options(fields),
         stream=fields.flag("stream", default=True),
@@ -111,6 +122,26 @@ def read_tools(fields: Fields) -> tuple[dict[str, Json], ...]:
         if function is None or not function.text("name"):
             raise InvalidInputError(f'field "{tool.name_of("function")}" must be an object with a name')
     return tuple(fields.array("tools"))
+
+
+def read_tool_choice(fields: Fields) -> tuple[tuple[dict[str, Json], ...], bool]:
+    """Read the tools that the model may see, one alone if `tool_choice` names it, and whether it must call one."""
+    tools = read_tools(fields)
+    choice = fields.raw("tool_choice")
+    if choice in (None, "auto", "none"):
+        return (() if choice == "none" else tools), False
+    wanted = fields.nested("tool_choice") if isinstance(choice, dict) else None
+    function = wanted.nested("function") if wanted else None
+    if function is None and choice != "required":
+        raise InvalidInputError('field "tool_choice" must be "none", "auto", "required" or name a function')
+    if function is not None:
+        tools = tuple(tool for tool in tools if tool["function"]["name"] == function.text("name"))
+        if not tools:
+            name = function.text("name")[:40]
+            raise InvalidInputError(f'field "tool_choice" names "{name}", which is not among the tools')
+    if not tools:
+        raise InvalidInputError('field "tool_choice" demands a call, but there are no tools')
+    return tools, True
 
 
 def read_tokens(fields: Fields, name: str) -> tuple[int, ...]:

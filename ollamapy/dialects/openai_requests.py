@@ -6,12 +6,13 @@ Source: OpenAI's chat completions reference, and Ollama's `openai/openai.go` (re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive, read_top_logprobs
-from ollamapy.dialects.native_requests import read_tools
+from ollamapy.dialects.native_requests import read_tool_choice
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import parse_options
 from ollamapy.types import ChatRequest, Json, Message, Options, Think, ToolCall
@@ -44,17 +45,21 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         raise InvalidInputError("[] is too short - 'messages'")
     if fields.integer("n", 1, MAX_TOKENS) not in (None, 1):
         raise InvalidInputError('field "n" must be 1: send as many requests as you want answers')
+    arguments = fields.mapping("chat_template_kwargs")
+    tools, must_call = read_tool_choice(fields)
     stream_options = fields.nested("stream_options")
     chat = ChatRequest(
         model=model,
         messages=_messages(fields),
-        tools=_tools(fields),
+        tools=tools,
         format=_format(fields),
         options=_options(fields),
         fallback=DEFAULTS,
         stream=fields.flag("stream"),
         keep_alive_seconds=read_keep_alive(fields),
-        think=_think(fields),
+        think=_think(fields, arguments or {}),
+        template_arguments=arguments,
+        must_call=must_call,
         logprobs=fields.flag("logprobs"),
         top_logprobs=read_top_logprobs(fields),
         render_only=fields.flag("_debug_render_only"),
@@ -74,24 +79,6 @@ def _options(fields: Fields) -> Options:
     if stop is not None:
         given["stop"] = [stop] if isinstance(stop, str) else fields.texts("stop")
     return parse_options(given).over(parse_options(fields.mapping("options") or {}))
-
-
-def _tools(fields: Fields) -> tuple[dict[str, Json], ...]:
-    """Read the tools that the model may see: none of them, or one alone, if `tool_choice` says so."""
-    tools = read_tools(fields)
-    choice = fields.raw("tool_choice")
-    if choice is None or choice in ("auto", "required"):
-        return tools
-    if choice == "none":
-        return ()
-    wanted = fields.nested("tool_choice") if isinstance(choice, dict) else None
-    function = wanted.nested("function") if wanted else None
-    if function is None:
-        raise InvalidInputError('field "tool_choice" must be "none", "auto", "required" or name a function')
-    chosen = tuple(tool for tool in tools if tool["function"]["name"] == function.text("name"))
-    if not chosen:
-        raise InvalidInputError(f'field "tool_choice" names "{function.text("name")}", which is not among the tools')
-    return chosen
 
 
 def _format(fields: Fields) -> Json:
@@ -115,12 +102,12 @@ def _format(fields: Fields) -> Json:
             )
 
 
-def _think(fields: Fields) -> Think:
+def _think(fields: Fields, arguments: Mapping[str, Json]) -> Think:
     nested = fields.nested("reasoning")
     effort = fields.text("reasoning_effort") or (nested.text("effort") if nested else "")
     match effort:
         case "":
-            return None
+            return False if arguments.get("enable_thinking") is False else None  # True is what models do anyway
         case "none":
             return False
         case "minimal":

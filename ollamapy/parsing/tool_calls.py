@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
+from ollamapy.parsing import call_forms as forms
 from ollamapy.parsing.blocks import BlockParser, Syntax
+from ollamapy.parsing.call_forms import CallForm, json_form
 from ollamapy.parsing.calls import Found, read_calls, read_values
 from ollamapy.parsing.gemma_calls import read_gemma
 from ollamapy.parsing.named_calls import read_deepseek, read_fenced, read_kimi, read_mistral, read_solar
@@ -25,9 +27,17 @@ def tool_parser(
     return BlockParser(find_syntaxes(template_source, read_declared(tools), tag), rng)
 
 
+def find_form(template_source: str, tag: str | None = None) -> CallForm:
+    """Return how the family that the template belongs to writes a call."""
+    for marks, _, form in _FAMILIES:
+        if all(mark in template_source for mark in marks):
+            return form if isinstance(form, CallForm) else form(template_source)
+    return forms.generic_form(tag or "{")
+
+
 def find_syntaxes(template_source: str, declared: Declared, tag: str | None = None) -> list[Syntax]:
     """Return the syntaxes of the first family whose marks the template has."""
-    for marks, family in _FAMILIES:
+    for marks, family, _ in _FAMILIES:
         if all(mark in template_source for mark in marks):
             return family(declared)
     return generic_syntaxes(tag or "{", declared)
@@ -154,31 +164,35 @@ _INNER_MARKS = (
     "<|tool_call:name|>", "<|tool_call:args|>",
 )  # fmt: skip
 
-# The first row whose marks all stand in the template decides.
-_FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
-    (("｜DSML｜", "tool_calls>"), _functions_between("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>")),
-    (("｜DSML｜",), _functions_between("<｜DSML｜function_calls>", "</｜DSML｜function_calls>")),
-    (("tool▁call▁begin",), _deepseek),
-    (("<|tool_call_begin|>",), _kimi),
-    (("[TOOL_CALLS]",), _mistral),
-    (("<minimax:tool_call>",), _functions_between("<minimax:tool_call>", "</minimax:tool_call>")),
-    (("<seed:tool_call>",), _functions_between("<seed:tool_call>", "</seed:tool_call>")),
-    (("<atem:function_calls>",), _functions_between("<atem:function_calls>", "</atem:function_calls>")),
-    (("<|tool_call_start|>",), _lfm),
-    (("<|tool_list_start|>",), _lfm),
-    (("<|tool_call:begin|>",), _solar),
-    (("<|tools_prefix|>",), _json_between("<|tools_prefix|>", "<|tools_suffix|>")),
-    (("<|function_call|>",), _json_after("<|function_call|>")),
-    (("<|tool_call>",), _gemma),
-    (("<start_function_call>",), _function_gemma),
-    (("<|START_ACTION|>",), _cohere),
-    (("<TOOLCALL>",), _json_between("<TOOLCALL>", "</TOOLCALL>")),
-    (("<tool_calls>", "</tool_calls>"), _json_between("<tool_calls>", "</tool_calls>")),
-    (("<|tool_call|>",), _json_after("<|tool_call|>")),
-    (("<function_calls>",), _olmo),
-    (("<function=",), _functions),
-    (("<tool_call>",), _tagged),
-    (("functools[",), _json_after("functools")),
-    (("```json", "Action:"), _command_r),
-    (("<|python_tag|>",), _llama),
+# The first row whose marks all stand in the template decides: how calls are read, and how one is written.
+_FAMILIES: tuple[tuple[tuple[str, ...], Family, CallForm | Callable[[str], CallForm]], ...] = (
+    (("｜DSML｜", "tool_calls>"), _functions_between("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"), forms.DSML),
+    (("｜DSML｜",), _functions_between("<｜DSML｜function_calls>", "</｜DSML｜function_calls>"), forms.OLDER_DSML),
+    (("tool▁call▁begin",), _deepseek, forms.deepseek_form),
+    (("<|tool_call_begin|>",), _kimi, forms.KIMI),
+    (("[TOOL_CALLS]",), _mistral, forms.mistral_form),
+    (("<minimax:tool_call>",), _functions_between("<minimax:tool_call>", "</minimax:tool_call>"), forms.MINIMAX),
+    (("<seed:tool_call>",), _functions_between("<seed:tool_call>", "</seed:tool_call>"), forms.SEED),
+    (("<atem:function_calls>",), _functions_between("<atem:function_calls>", "</atem:function_calls>"), forms.ATEM),
+    (("<|tool_call_start|>",), _lfm, forms.LFM),
+    (("<|tool_list_start|>",), _lfm, forms.LFM),
+    (("<|tool_call:begin|>",), _solar, forms.SOLAR),
+    (("<|tools_prefix|>",), _json_between("<|tools_prefix|>", "<|tools_suffix|>"), forms.APERTUS),
+    (("<|function_call|>",), _json_after("<|function_call|>"), json_form("<|function_call|>")),
+    (("<|tool_call>",), _gemma, forms.GEMMA),
+    (("<start_function_call>",), _function_gemma, forms.FUNCTION_GEMMA),
+    (("<|START_ACTION|>",), _cohere, forms.COHERE),
+    (("<TOOLCALL>",), _json_between("<TOOLCALL>", "</TOOLCALL>"), json_form("<TOOLCALL>[", "]</TOOLCALL>")),
+    (
+        ("<tool_calls>", "</tool_calls>"),
+        _json_between("<tool_calls>", "</tool_calls>"),
+        json_form("<tool_calls>[", "]</tool_calls>"),
+    ),
+    (("<|tool_call|>",), _json_after("<|tool_call|>"), json_form("<|tool_call|>[", "]")),
+    (("<function_calls>",), _olmo, forms.OLMO),
+    (("<function=",), _functions, forms.function_form),
+    (("<tool_call>",), _tagged, forms.tagged_form),
+    (("functools[",), _json_after("functools"), json_form("functools[", "]")),
+    (("```json", "Action:"), _command_r, forms.COMMAND_R),
+    (("<|python_tag|>",), _llama, forms.LLAMA),
 )

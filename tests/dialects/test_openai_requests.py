@@ -155,5 +155,21 @@ def test_a_tool_choice_narrows_the_tools():
     assert [tool["function"]["name"] for tool in chosen] == ["g"]
 
 
+def test_a_call_must_come_where_the_tool_choice_demands_one():
+    named = {"type": "function", "function": {"name": "g"}}
+    assert [read(tools=TOOLS, tool_choice=choice).chat.must_call for choice in ("auto", "none", "required", named)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    with pytest.raises(InvalidInputError, match="no tools"):
+        read(tool_choice="required")
+
+
+def test_arguments_of_the_template_are_handed_on():
+    chat = read(chat_template_kwargs={"enable_thinking": False, "custom": 1}).chat
+    assert (chat.think, chat.template_arguments) == (False, {"enable_thinking": False, "custom": 1})
+    assert read(chat_template_kwargs={"enable_thinking": True}).chat.think is None
+    assert read(chat_template_kwargs={"enable_thinking": False}, reasoning_effort="high").chat.think == "high"
+
+
 def test_usage_is_asked_for_in_stream_options():
     assert read(stream=True, stream_options={"include_usage": True}).include_usage is True

@@ -1,0 +1,197 @@
+"""Tool calls and thinking of every family, from an HTTP request to a real model and back, by each API."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ollamapy.parsing.answer import answer_marks
+from tests.server.conftest import Daemon, running
+from tests.server.families import write_family_model
+
+pytestmark = pytest.mark.model
+FAMILIES = (
+    "ByteDance-Seed-OSS",
+    "CohereForAI-c4ai-command-r7b-12-2024-tool_use",
+    "GLM-4.6",
+    "Apertus-8B-Instruct",
+    "Kimi-K2-Instruct",
+    "LFM2-8B-A1B",
+    "MiniMax-M2",
+    "Mistral-Small-3.2-24B-Instruct-2506",
+    "NVIDIA-Nemotron-Nano-v2",
+    "Qwen-Qwen2.5-7B-Instruct",
+    "Qwen3-Coder",
+    "deepseek-ai-DeepSeek-V3.1",
+    "deepseek-ai-DeepSeek-V3.2",
+    "google-gemma-4-31B-it",
+    "ibm-granite-granite-3.3-2B-Instruct",
+    "meetkai-functionary-medium-v3.1",
+    "meta-llama-Llama-3.1-8B-Instruct",
+    "mistralai-Mistral-Nemo-Instruct-2407",
+    "openai-gpt-oss-120b",
+    "upstage-Solar-Open-100B",
+)
+# One value for each parameter: the grammar admits a single call.
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the weather of a city",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "enum": ['Zü "o" <t>'], "description": "Name"},
+                "days": {"type": "integer", "const": 3, "description": "How far ahead"},
+            },
+            "required": ["city", "days"],
+            "additionalProperties": False,
+        },
+    },
+}
+OTHER = {"type": "function", "function": {"name": "other", "description": "Other", "parameters": {"type": "object"}}}
+ARGUMENTS = {"city": 'Zü "o" <t>', "days": 3}
+ASK = [{"role": "user", "content": "Weather?"}]
+OPTIONS = {"num_ctx": 8192, "num_predict": 300, "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with running(tmp_path_factory.mktemp("calls")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def families(real: Daemon, shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Daemon:
+    """A model per family: one set of weights under each chat template."""
+    folder = shared_models / "templates" / "llama.cpp"
+    sources = {name: (folder / f"{name}.jinja").read_text("utf-8") for name in FAMILIES}
+    marks = list(dict.fromkeys(mark for source in sources.values() for mark in answer_marks(source)))
+    path = tmp_path_factory.mktemp("model") / "families.gguf"
+    write_family_model(shared_models / "gguf" / "stories260K-f16.gguf", path, marks)
+    data = path.read_bytes()
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert real.client.post(f"/api/blobs/{digest}", content=data).status_code == 201
+    for name, source in sources.items():
+        body = {"model": name, "files": {"m.gguf": digest}, "template": source}
+        assert real.lines("/api/create", body)[-1] == {"status": "success"}, name
+    return real
+
+
+def native(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
+    """The whole message of an answer, thinking under `reasoning`."""
+    lines = daemon.lines("/api/chat", {"options": OPTIONS, **body, "stream": stream})
+    assert "error" not in lines[-1], lines[-1]
+    assert lines[-1]["done_reason"] == "stop"
+    messages = [line["message"] for line in lines]
+    return {
+        "content": "".join(message["content"] for message in messages),
+        "reasoning": "".join(message.get("thinking", "") for message in messages),
+        "calls": [call["function"] for message in messages for call in message.get("tool_calls", [])],
+    }
+
+
+def openai(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
+    """The same by OpenAI's API."""
+    think = {"reasoning_effort": "none"} if body.pop("think", None) is False else {}
+    body = {"options": OPTIONS, "temperature": 0, **think, **body, "stream": stream}
+    if not stream:
+        answer = daemon.client.post("/v1/chat/completions", json=body).json()
+        assert "error" not in answer, answer
+        messages, reason = [answer["choices"][0]["message"]], answer["choices"][0]["finish_reason"]
+    else:
+        events = [json.loads(event) for event in daemon.events("/v1/chat/completions", body) if event != "[DONE]"]
+        assert "error" not in events[-1], events[-1]
+        messages, reason = [event["choices"][0]["delta"] for event in events], events[-1]["choices"][0]["finish_reason"]
+    calls = [call for message in messages for call in message.get("tool_calls") or []]
+    assert reason == ("tool_calls" if calls else "stop")
+    assert all(call["id"].startswith("call_") and call["type"] == "function" for call in calls)
+    return {
+        "content": "".join(message.get("content") or "" for message in messages),
+        "reasoning": "".join(message.get("reasoning") or "" for message in messages),
+        "calls": [
+            {
+                "name": call["function"]["name"],
+                "arguments": json.loads(call["function"]["arguments"]),
+                "index": call["index"],
+            }
+            for call in calls
+        ],
+    }
+
+
+APIS = [(native, True), (native, False), (openai, True), (openai, False)]
+EACH_API = pytest.mark.parametrize(("api", "stream"), APIS)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_forced_call_of_a_family_arrives_by_each_api(families: Daemon, name: str) -> None:
+    def ask(api: Any, stream: bool) -> dict[str, Any]:
+        return api(families, stream, model=name, messages=ASK, tools=[TOOL], tool_choice="required", think=False)
+
+    with ThreadPoolExecutor(len(APIS)) as pool:
+        answers = list(pool.map(lambda pair: ask(*pair), APIS))
+    call = {"name": "get_weather", "arguments": ARGUMENTS, "index": 0}
+    assert answers == [{"content": "", "reasoning": "", "calls": [call]}] * len(APIS)
+
+
+@EACH_API
+def test_wren_thinks_and_calls_by_itself(real: Daemon, api: Any, stream: bool) -> None:
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = {**TOOL, "function": {**TOOL["function"], "parameters": parameters}}
+    ask = [{"role": "user", "content": "What is the weather in Paris?"}]
+    answer = api(real, stream, model="wren", messages=ask, tools=[tool], options={})
+    assert answer["calls"] == [{"name": "get_weather", "arguments": {"city": "Paris"}, "index": 0}]
+    who = api(real, stream, model="wren", messages=[{"role": "user", "content": "Hello, who are you?"}], options={})
+    assert who["reasoning"]
+    assert "Wren" in who["content"]
+    assert "<think>" not in who["content"] + who["reasoning"]
+
+
+@pytest.mark.parametrize("think", [True, False])
+@EACH_API
+def test_wren_calls_what_it_must(real: Daemon, api: Any, stream: bool, think: bool) -> None:
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    ask = [{"role": "user", "content": "Hello, who are you?"}]
+    for choice in ("required", named):
+        answer = api(
+            real, stream, model="wren", messages=ask, tools=[TOOL], tool_choice=choice, think=think, options={}
+        )
+        assert (answer["content"], bool(answer["reasoning"])) == ("", think)
+        assert answer["calls"] == [{"name": "get_weather", "arguments": ARGUMENTS, "index": 0}]
+
+
+def test_a_named_function_is_the_one_that_is_called(real: Daemon) -> None:
+    named = {"type": "function", "function": {"name": "other"}}
+    answer = openai(real, False, model="wren", messages=ASK, tools=[TOOL, OTHER], tool_choice=named, options={})
+    assert [call["name"] for call in answer["calls"]] == ["other"]
+
+
+def test_no_tool_is_called_where_none_may_be(real: Daemon) -> None:
+    ask = [{"role": "user", "content": "What is the weather in Paris?"}]
+    answer = openai(real, False, model="wren", messages=ask, tools=[TOOL], tool_choice="none", options={})
+    assert answer["calls"] == []
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+@pytest.mark.parametrize(
+    ("tools", "choice", "complaint"),
+    [
+        pytest.param([TOOL], {"function": {"name": "nope"}}, 'names "nope"', id="unknown"),
+        pytest.param([], "required", "there are no tools", id="no tools"),
+        pytest.param([TOOL], "some", "must be", id="no choice"),
+    ],
+)
+def test_a_choice_that_can_not_be_met_is_refused(
+    real: Daemon, path: str, tools: list[Any], choice: Any, complaint: str
+) -> None:
+    body = {"model": "wren", "messages": ASK, "tools": tools, "tool_choice": choice}
+    response = real.client.post(path, json=body)
+    assert response.status_code == 400
+    assert complaint in response.text.replace('\\"', '"')
