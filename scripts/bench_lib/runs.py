@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -34,6 +36,7 @@ SETTLE_SECONDS = 1.0
 LIST_RUNS = 10
 COLD_RUNS = 3
 MOST_TRIES = 5
+LONGEST_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +54,29 @@ def run_rounds(
 ) -> tuple[list[RoundResult], dict[str, int]]:
     """Run all servers side by side and ask one at a time; return the results and each server's peak RSS in bytes.
 
-    The order of the servers turns round with every round, so that a drift of the machine favours none.
+    The order of the servers turns round with every round, so that a drift of the machine favours none. An interrupt
+    ends the rounds early.
     """
     results: list[RoundResult] = []
     with ExitStack() as stack:
         servers = [(target, stack.enter_context(target.start(setup))) for target in targets]
         for target, server in servers:
             warm_up(target, server, max(scenario.clients for scenario in scenarios))
-        for number in range(rounds):
-            for scenario in scenarios:
+        try:
+            for number, scenario in product(range(rounds), scenarios):
                 for target, server in servers if number % 2 == 0 else reversed(servers):
                     figures = ask_in_peace(target, server, scenario, number, most_foreign)
                     results.append(RoundResult(scenario.name, target.name, number, figures))
                     log_progress(results[-1])
-        return results, {target.name: server.peak_rss() for target, server in servers}
+        except KeyboardInterrupt:
+            sys.stderr.write("stopped: what was measured of whole rounds is reported\n")
+        return whole_rounds(results, len(targets)), {target.name: server.peak_rss() for target, server in servers}
+
+
+def whole_rounds(results: Sequence[RoundResult], n_targets: int) -> list[RoundResult]:
+    """Return the results of those rounds of a scenario in which every server was asked."""
+    count = Counter((result.scenario, result.round) for result in results)
+    return [result for result in results if count[result.scenario, result.round] == n_targets]
 
 
 def warm_up(target: Target, server: Running, clients: int) -> None:
@@ -91,10 +103,21 @@ def ask_in_peace(target: Target, server: Running, scenario: Scenario, number: in
     """Run a scenario, again while other programs disturb it, 5 times at most; return the least disturbed run."""
     tries: list[Figures] = []
     for attempt in range(MOST_TRIES):
+        wait_for_peace(most_foreign)
         tries.append(ask(target, server, scenario, MOST_TRIES * number + attempt))
         if tries[-1].foreign_share <= most_foreign:
             break
     return min(tries, key=lambda figures: figures.foreign_share)
+
+
+def wait_for_peace(most_foreign: float) -> None:
+    """Wait while other programs take more than that share of the processors, a minute at most."""
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while time.monotonic() < deadline:
+        before = busy_seconds()
+        time.sleep(SETTLE_SECONDS)
+        if busy_seconds() - before <= most_foreign * SETTLE_SECONDS * (os.cpu_count() or 1):
+            return
 
 
 def own_seconds() -> float:

@@ -7,6 +7,7 @@ import pytest
 from bench_lib.figures import measure, percentile, round_ratios, steady_rate
 from bench_lib.load import Exchange, Plan, Request, plan_from_json, read_exchange
 from bench_lib.report import format_number, format_ratios, table
+from bench_lib.runs import RoundResult, whole_rounds
 from bench_lib.scenarios import SCENARIOS, make_prompts
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -102,3 +103,9 @@ def test_tables_are_markdown() -> None:
         "4322",
         "-",
     ]
+
+
+def test_rounds_that_were_cut_off_are_not_reported() -> None:
+    figures = measure([], 1)
+    results = [RoundResult("1", target, number, figures) for target, number in (("a", 0), ("b", 0), ("b", 1))]
+    assert whole_rounds(results, 2) == results[:2]
