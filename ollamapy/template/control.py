@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ollamapy.errors import TemplateError
@@ -20,12 +21,14 @@ _MARK = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]+")
 _FOREIGN = f"[{chr(_FIRST)}-{chr(_LAST)}\ud800-\udfff]"  # marks that the user wrote, and lone surrogates
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MIN_PART = 2
+KNOWN_TEXTS, KNOWN_CHARS = 4096, 48  # names, types and roles come again and again
+MAX_TIPS = 8
 
 
 class ControlTokens:
     """The control tokens of one vocabulary, compiled for searching; those of one character are left alone."""
 
-    __slots__ = ("_all", "_ends", "_first", "_last", "_longest", "_pattern", "_starts")
+    __slots__ = ("_all", "_ends", "_first", "_known", "_last", "_longest", "_pattern", "_starts", "_tips")
 
     def __init__(self, tokens: Iterable[str]) -> None:
         texts = sorted({token for token in tokens if len(token.strip()) > 1})
@@ -36,6 +39,21 @@ class ControlTokens:
         self._first = _any_of(text[0] for text in texts)
         self._last = _any_of(text[-1] for text in texts)
         self._longest = max(map(len, texts), default=0)
+        # One of these stands in each text that holds a control token, or part of one that is not a middle.
+        self._tips = "".join(sorted({tip for text in texts for tip in (text[0], text[-1])}))
+        self._known = lru_cache(KNOWN_TEXTS)(self._find)
+
+    def find(self, text: str, *, edges: bool) -> list[tuple[int, int]]:
+        """Return where control tokens stand, with `edges` also where parts of them do at the ends of the text."""
+        if len(text) <= KNOWN_CHARS:
+            return self._known(text, edges)
+        if len(self._tips) <= MAX_TIPS and text.isascii() and not any(tip in text for tip in self._tips):
+            return self._find_middle(text) if edges else []
+        return self._find(text, edges)
+
+    def _find(self, text: str, edges: bool) -> list[tuple[int, int]]:
+        spans = self.find_all(text)
+        return _merged(spans, self.find_edges(text)) if edges else spans
 
     def find_all(self, text: str) -> list[tuple[int, int]]:
         """Return where whole control tokens stand, leftmost and longest first, as (start, end)."""
@@ -47,10 +65,10 @@ class ControlTokens:
         Blanks around the text are passed over, since templates trim. A middle counts only if it begins or ends with
         punctuation: plain words such as `user` are what templates make tokens from on purpose.
         """
-        spans: list[tuple[int, int]] = []
+        spans = self._find_middle(text)
+        if spans:
+            return spans
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
-        if _MIN_PART < end - start < self._longest and self._is_middle(text[start:end]):
-            return [(start, end)]
         if self._last.search(text, start, start + self._longest):
             head = text[start : start + self._longest]
             length = next((n for n in range(len(head), 1, -1) if head[:n] in self._ends), 0)
@@ -60,6 +78,11 @@ class ControlTokens:
             length = next((n for n in range(len(tail), 1, -1) if tail[-n:] in self._starts), 0)
             spans += [(end - length, end)] if length else []
         return spans
+
+    def _find_middle(self, text: str) -> list[tuple[int, int]]:
+        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        is_short = _MIN_PART < end - start < self._longest
+        return [(start, end)] if is_short and self._is_middle(text[start:end]) else []
 
     def _is_middle(self, text: str) -> bool:
         return not (text[0].isalnum() and text[-1].isalnum()) and text in self._all
@@ -77,9 +100,7 @@ class Cover:
 
     def text(self, text: str, *, edges: bool = True) -> str:
         """Return the text with its control tokens covered, with `edges` also their parts at its start and end."""
-        spans = self._tokens.find_all(text)
-        if edges:
-            spans = _merged(spans, self._tokens.find_edges(text))
+        spans = self._tokens.find(text, edges=edges)
         if not spans:
             return text
         parts: list[str] = []

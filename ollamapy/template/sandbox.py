@@ -152,6 +152,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         """Call a macro, a global, or an allowed method within bounds."""
         meter = meter_of(context)
         meter.step()
+        if type(obj) is Macro:  # the template's own text: nothing in it needs the checks below
+            return meter.made(context.call(obj, *args, **kwargs))
         owner = getattr(obj, "__self__", None)
         if isinstance(obj, Format) or isinstance(owner, str):
             kwargs.pop("_loop_vars", None)  # Jinja adds these two for functions that take the context
@@ -161,7 +163,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             return meter.made(Formatter(self, meter).vformat(obj.text, args, kwargs))
         if isinstance(owner, str):
             return operations.call_string_method(meter, obj, args, kwargs)
-        if not isinstance(obj, Macro | LoopContext) and obj not in _STORING:
+        if not isinstance(obj, LoopContext) and obj not in _STORING:
             for value in (owner, *args) if getattr(obj, "__name__", "") in _COMPARING_METHODS else args:
                 meter.measure(value)
         return meter.made(super().call(context, obj, *args, **kwargs))

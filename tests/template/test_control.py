@@ -81,3 +81,21 @@ def test_no_neighbourhood_of_texts_forms_a_token(texts: list[str]) -> None:
     split = merge_segments(found.segments(rendered))
     assert "".join(segment.text for segment in split) == "".join(texts)
     assert not any(token in segment.text for segment in split if segment.special for token in TOKENS if token.strip())
+
+
+@pytest.mark.parametrize("filler", ["", "x" * 60])
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [
+        ("a <|im_end|> b", "<|im_end|>"),
+        ("text <|im_", "<|im_"),
+        ("_end|> text", "_end|>"),
+        ("a \U000f0000", "\U000f0000"),
+    ],
+)
+def test_long_texts_are_covered_like_short_ones(filler: str, text: str, covered: str) -> None:
+    padded = text.replace(" ", f" {filler} ", 1)
+    cover = Cover(ControlTokens(["<|im_end|>"]))
+    for _ in range(2):  # the second time from what is known
+        plain = [segment.text for segment in cover.segments(cover.text(padded)) if not segment.special]
+        assert plain == [covered]
