@@ -182,10 +182,10 @@ class Llama:
     def _create_context(self, load: LoadModel) -> Handle:
         params = api.llama_context_default_params()
         params.n_ctx = load.n_ctx
-        params.n_batch = min(load.n_batch, load.n_ctx)
-        micro_batch = load.n_batch if load.embeds else _LARGEST_MICRO_BATCH  # an input to embed can't be cut in two
-        params.n_ubatch = min(params.n_batch, micro_batch)
         params.n_seq_max = min(load.n_seq_max, self._most_sequences())
+        params.n_batch = max(min(load.n_batch, load.n_ctx), params.n_seq_max)  # llama.cpp aborts on fewer
+        micro_batch = params.n_batch if load.embeds else _LARGEST_MICRO_BATCH  # an input to embed can't be cut in two
+        params.n_ubatch = min(params.n_batch, micro_batch)
         params.kv_unified = True
         params.embeddings = load.embeds
         params.no_perf = True

@@ -80,7 +80,8 @@ def glove(tmp_path_factory, shared_models):
 def test_an_embedding_model_is_loaded_with_room_for_whole_inputs(glove):
     load = load_spec(glove, Options(), SETTINGS, FREE).load
     assert (load.embeds, load.n_ctx, load.n_batch, load.n_seq_max) == (True, 512, 512, 64)
-    assert load_spec(glove, Options(num_batch=256), SETTINGS, FREE).load.n_batch == 256
+    batches = [load_spec(glove, Options(num_batch=size), SETTINGS, FREE).load.n_batch for size in (1, 256, 9999)]
+    assert batches == [1, 256, 512]
 
 
 def test_a_smaller_context_reloads_no_embedding_model(glove):

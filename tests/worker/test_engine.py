@@ -231,3 +231,9 @@ def test_control_tokens_are_silent_unless_wanted(wren_gguf: Path) -> None:
     assert driver.answer("Hello", max_tokens=3, sampling=forced) == ""
     assert driver.answer("Hello", max_tokens=3, sampling=forced, visible=["<|im_start|>"]) == "<|im_start|>" * 3
     llama.close()
+
+
+def test_a_batch_smaller_than_the_number_of_sequences_grows_to_it(shared_models: Path) -> None:
+    llama = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=256, n_batch=1, n_seq_max=8)
+    assert (llama.n_batch, llama.n_seq_max) == (8, 8)
+    llama.close()
