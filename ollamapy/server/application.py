@@ -17,6 +17,7 @@ from ollamapy.actions.services import Services
 from ollamapy.errors import OllamapyError
 from ollamapy.server.errors import Failure, error_response, failure_of, is_openai
 from ollamapy.server.guard import Guard, policy_of
+from ollamapy.server.routes_embed import EmbedRoutes
 from ollamapy.server.routes_native import NativeRoutes
 from ollamapy.server.routes_openai import OpenaiRoutes
 
@@ -32,7 +33,7 @@ def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIA
     `close` is awaited when the application's lifespan ends.
     """
     policy = policy_of(services.settings)
-    routes = [*NativeRoutes(services).routes(), *OpenaiRoutes(services).routes()]
+    routes = [*NativeRoutes(services).routes(), *OpenaiRoutes(services).routes(), *EmbedRoutes(services).routes()]
     app = Starlette(
         routes=routes,
         lifespan=_lifespan(close),

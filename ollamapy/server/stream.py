@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -84,6 +84,21 @@ class Answer(Generic[T]):
     async def _send_events(self, item: T, send: Send) -> None:
         for event in self._writer.events(item):
             await _send_part(send, event)
+
+
+class WholeAnswer:
+    """ASGI application that sends one object as soon as `make` returned it; a client that goes away cancels that."""
+
+    def __init__(self, make: Callable[[], Awaitable[bytes]], media_type: str = JSON) -> None:
+        self._make = make
+        self._media_type = media_type
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        await while_connected(receive, self._send(send))
+
+    async def _send(self, send: Send) -> None:
+        await send_whole(send, await self._make(), self._media_type)
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

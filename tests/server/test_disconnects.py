@@ -23,9 +23,9 @@ def open_request(daemon, path, body):
     return connection
 
 
-def cancelled(daemon):
+def cancelled(daemon, model="wren"):
     """Return how many requests the worker was told to forget; a fake worker tells when it detokenises nothing."""
-    text = daemon.client.post("/api/detokenize", json={"model": "wren", "tokens": []}).json()["content"]
+    text = daemon.client.post("/api/detokenize", json={"model": model, "tokens": []}).json()["content"]
     return len(json.loads(text.removeprefix("cancelled ")))
 
 
