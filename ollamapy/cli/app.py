@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "create": "Create a model from a Modelfile",
     "show": "Show information about a model",
     "run": "Run a model: one prompt, or a conversation",
+    "embed": "Turn texts into vectors",
     "stop": "Take a model out of memory",
     "list": "List models",
     "ps": "List models that are in memory",

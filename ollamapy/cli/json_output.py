@@ -1,6 +1,8 @@
-"""JSON for other programs: the API's own records, indented."""
+"""JSON for other programs: the API's own records, indented, and vectors, a line each."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -10,3 +12,8 @@ from ollamapy.dialects.native import Record
 def pretty(record: Record) -> str:
     """Return a record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+
+
+def compact(vector: Sequence[float]) -> str:
+    """Return a vector as a JSON array in one line."""
+    return msgspec.json.encode(vector).decode()

@@ -9,10 +9,10 @@ from typing import NoReturn, Protocol
 from ollamapy.config import VARIABLES
 from ollamapy.errors import InvalidInputError
 
-BARE_VALUES: Mapping[str, str] = {"--think": "--think=true"}
+BARE_VALUES: Mapping[str, str] = {"--think": "--think=true", "--truncate": "--truncate=true"}
 """Options that may stand without a value, and what they mean then: they never take the next word."""
 
-
+MOST_DIGITS = 9
 CLIENT_VARIABLES = ("OLLAMA_HOST", "OLLAMA_API_KEY", "NO_COLOR")
 
 
@@ -64,3 +64,17 @@ def expand_bare_options(words: Sequence[str]) -> list[str]:
     """Return the words with the value of options that stand without one; what follows `--` stays as it is."""
     end = words.index("--") if "--" in words else len(words)
     return [BARE_VALUES.get(word, word) for word in words[:end]] + list(words[end:])
+
+
+def clean_text(text: str) -> str:
+    """Return an argument as Unicode text; bytes that were none are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def whole_number(option: str, text: str | None) -> int:
+    """Read the value of an option that counts something, 0 where it was not given; raises InvalidInputError."""
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
+        raise InvalidInputError(f'invalid value "{text}" for {option}: write a whole number, such as 256')
+    return int(text)

@@ -11,12 +11,14 @@ import msgspec
 from ollamapy.cli import render
 from ollamapy.cli.conversation import converse
 from ollamapy.cli.daemon import connect
+from ollamapy.cli.json_output import compact
+from ollamapy.cli.parsing import clean_text, whole_number
 from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.client import Client
 from ollamapy.config import parse_duration, read_settings
 from ollamapy.dialects.native import ShowRecord
 from ollamapy.errors import InvalidInputError, ModelNotFoundError
-from ollamapy.types import GenerateRequest, Json, Think
+from ollamapy.types import EmbedRequest, GenerateRequest, Json, Think
 
 THINK_WORDS: dict[str, Think] = {
     "true": True,
@@ -42,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether to think first: true (also without a value), false, low, medium, high, max",
     )
     parser.add_argument("--hidethinking", action="store_true", help="don't print the thinking")
+    parser.add_argument("--dimensions", metavar="N", help="of an embedding: keep only the first N numbers")
+    parser.add_argument("--truncate", metavar="BOOL", help="of an embedding: false refuses a text that is too long")
 
 
 def command(
@@ -54,16 +58,23 @@ def command(
     format_: str | None,
     think: str | None,
     hidethinking: bool,
+    dimensions: str | None,
+    truncate: str | None,
 ) -> None:
     """Run a model: answer one prompt, or hold a conversation."""
     wanted = parse_think(think)
     keep_alive_seconds = None if keepalive is None else parse_duration(keepalive)
     answer_format = parse_format(format_)
+    width, is_cut = whole_number("--dimensions", dimensions), parse_switch("--truncate", truncate)
     words = [*piped_text(), *map(clean_text, prompt)]
     is_conversation = not words and render.is_input_terminal() and render.is_output_terminal()
     settings = read_settings(os.environ)
     with connect(settings) as client:
         shown = show_model(client, model)
+        if "embedding" in shown.capabilities:
+            text = " ".join(words)
+            embed_once(client, EmbedRequest(model, (text,), (), is_cut, width, keep_alive_seconds=keep_alive_seconds))
+            return
         manner = Manner(
             model=model,
             format=answer_format,
@@ -105,17 +116,24 @@ def answer_once(client: Client, manner: Manner, prompt: str) -> None:
     speaker.tell_statistics()
 
 
+def embed_once(client: Client, request: EmbedRequest) -> None:
+    """Print the vector of one text as a JSON array in a line."""
+    if not any(request.inputs):
+        usage = f'ollamapy run {request.model} "your text here"'
+        raise InvalidInputError(f"embedding models require input text. Usage: {usage}")
+    answer = client.embed(request)
+    for vector in answer.embeddings:
+        render.line(compact(vector))
+    if answer.truncated_inputs:
+        render.note("the text was longer than the model can read, and cut")
+
+
 def piped_text() -> list[str]:
     """Return what is piped into the command; nothing where a person types."""
     if render.is_input_terminal():
         return []
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     return [text] if text else []
-
-
-def clean_text(text: str) -> str:
-    """Return an argument as Unicode text; bytes that were none are replaced."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def parse_think(text: str | None) -> Think:
@@ -125,6 +143,13 @@ def parse_think(text: str | None) -> Think:
     if text not in THINK_WORDS:
         raise InvalidInputError(f'invalid value "{text}" for --think: use ' + ", ".join(THINK_WORDS))
     return THINK_WORDS[text]
+
+
+def parse_switch(option: str, text: str | None) -> bool:
+    """Read the value of an option that is on unless told otherwise; raises InvalidInputError."""
+    if text not in (None, "true", "false"):
+        raise InvalidInputError(f'invalid value "{text}" for {option}: use true, false')
+    return text != "false"
 
 
 def parse_format(text: str | None) -> Json:

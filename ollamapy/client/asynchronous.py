@@ -24,8 +24,9 @@ from ollamapy.dialects.native import (
     ShowRecord,
     VersionRecord,
 )
+from ollamapy.dialects.native_embed import EmbedAnswer, RerankRecord
 from ollamapy.errors import BlobNotFoundError
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest
+from ollamapy.types import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, RerankRequest
 
 R = TypeVar("R", bound=Record)
 
@@ -101,6 +102,14 @@ class AsyncClient:
     def create(self, request: CreateRequest) -> AsyncGenerator[ProgressRecord, None]:
         """Make a model and stream the steps."""
         return self._stream(calls.create(request), ProgressRecord)
+
+    async def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Return the vectors of texts, in their order; raises ModelNotFoundError."""
+        return await self._ask(calls.embed(request), EmbedAnswer)
+
+    async def rerank(self, request: RerankRequest) -> RerankRecord:
+        """Return documents by how well they answer a query, the best first; raises ModelNotFoundError."""
+        return await self._ask(calls.rerank(request), RerankRecord)
 
     async def unload(self, model: str) -> None:
         """Take a model out of memory; raises ModelNotFoundError."""

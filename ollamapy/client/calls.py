@@ -13,7 +13,16 @@ from dataclasses import dataclass
 import msgspec
 
 from ollamapy.options import options_to_json
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Json, Message, Options
+from ollamapy.types import (
+    ChatRequest,
+    CreateRequest,
+    EmbedRequest,
+    GenerateRequest,
+    Json,
+    Message,
+    Options,
+    RerankRequest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,24 @@ def generate(request: GenerateRequest) -> Call:
     return _post("/api/generate", body, request.model)
 
 
+def embed(request: EmbedRequest) -> Call:
+    """Ask for the vectors of texts; token ids have no place in this route."""
+    fields = {"dimensions": request.dimensions or None, "truncate": None if request.truncate else False}
+    body = {"input": list(request.inputs), **_present(fields), **_load_fields(request)}
+    return _post("/api/embed", {"model": request.model, **body}, request.model)
+
+
+def rerank(request: RerankRequest) -> Call:
+    """Ask for documents by how well they answer a query."""
+    fields = {
+        "top_n": request.top_n or None,
+        "truncate": None if request.truncate else False,
+        "return_documents": request.return_documents or None,
+    }
+    body = {"query": request.query, "documents": list(request.documents), **_present(fields), **_load_fields(request)}
+    return _post("/api/rerank", {"model": request.model, **body}, request.model)
+
+
 def unload(model: str) -> Call:
     """Ask for a model to be taken out of memory."""
     return _post("/api/generate", {"model": model, "keep_alive": 0, "stream": False}, model)
@@ -114,9 +141,7 @@ def upload_blob(digest: str) -> Call:
 
 def _answer_fields(request: ChatRequest | GenerateRequest) -> dict[str, Json]:
     """Return the fields that chat and generate share, without those at their default."""
-    fields = _present({"format": request.format, "options": options_to_json(request.options), "think": request.think})
-    if request.keep_alive_seconds is not None:
-        fields["keep_alive"] = -1 if math.isinf(request.keep_alive_seconds) else request.keep_alive_seconds
+    fields = {**_present({"format": request.format, "think": request.think}), **_load_fields(request)}
     if request.logprobs:
         fields |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     switches = {"truncate": request.truncate, "shift": request.shift}
@@ -124,6 +149,14 @@ def _answer_fields(request: ChatRequest | GenerateRequest) -> dict[str, Json]:
     if request.render_only:
         fields["_debug_render_only"] = True
     return {**fields, "stream": request.stream}
+
+
+def _load_fields(request: ChatRequest | GenerateRequest | EmbedRequest | RerankRequest) -> dict[str, Json]:
+    """Return the fields that all requests to a model share, without those at their default."""
+    fields = _present({"options": options_to_json(request.options)})
+    if request.keep_alive_seconds is not None:
+        fields["keep_alive"] = -1 if math.isinf(request.keep_alive_seconds) else request.keep_alive_seconds
+    return fields
 
 
 def _message(message: Message) -> dict[str, Json]:

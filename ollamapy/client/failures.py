@@ -23,7 +23,7 @@ from ollamapy.errors import (
 Presence = Literal["running", "absent", "foreign"]
 """Who answers at an address: a server of this API, nobody, or something else."""
 
-_INFERENCE_PATHS = ("/api/chat", "/api/generate")
+_INFERENCE_PATHS = ("/api/chat", "/api/generate", "/api/embed", "/api/rerank")
 
 
 def failure(status: int, body: bytes, call: Call) -> OllamapyError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -104,6 +105,16 @@ def test_a_modelfile_becomes_a_model_and_comes_back(machine: Machine, checkout: 
     assert machine("cp", "again", "third").stdout == "copied 'again' to 'third'\n"
     assert machine("rm", "again", "third", "mine").returncode == 0
     assert "mine" not in machine("list").stdout
+
+
+def test_an_embedding_model_prints_vectors(machine: Machine, shared_models: Path, tmp_path: Path) -> None:
+    (tmp_path / "Modelfile").write_text(f"FROM {shared_models}/gguf/glove25-bert-f16.gguf\n")
+    assert machine("create", "glove", "-f", str(tmp_path / "Modelfile")).returncode == 0
+    one, other = (json.loads(line) for line in machine("embed", "glove", "a cat", "a dog").stdout.splitlines())
+    assert (len(one), len(other)) == (64, 64)
+    assert json.loads(machine("run", "glove", "a", "cat").stdout) == pytest.approx(one, abs=1e-6)
+    done = machine("embed", "wren", "a cat")
+    assert (done.returncode, "does not support embeddings" in done.stderr) == (2, True)
 
 
 def test_files_that_are_no_model_are_refused(machine: Machine, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ollamapy.cli.run import clean_text, parse_format, parse_think
+from ollamapy.cli.parsing import clean_text
+from ollamapy.cli.run import parse_format, parse_think
 from ollamapy.errors import InvalidInputError
 from tests.cli.conftest import Command
 from tests.fakes.ollama_api import FakeOllama

@@ -10,7 +10,7 @@ import pytest
 
 from ollamapy.client import AsyncClient
 from ollamapy.errors import ModelNotFoundError, RunnerError, ServiceError
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Message
+from ollamapy.types import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, Message, RerankRequest
 from tests.fakes.ollama_api import FakeOllama, other_app, serving
 
 
@@ -95,3 +95,14 @@ def test_another_program_is_recognised() -> None:
 
     with serving(other_app()) as url:
         run(url, use)
+
+
+def test_vectors_and_rankings_are_records(fake: FakeOllama) -> None:
+    async def use(client: AsyncClient) -> None:
+        assert (await client.embed(EmbedRequest("wren:latest", ("a", "bc")))).embeddings == [[0.5, -1.0], [0.5, -2.0]]
+        ranked = await client.rerank(RerankRequest("wren:latest", "q", ("a",)))
+        assert [score.index for score in ranked.results] == [0]
+        with pytest.raises(ModelNotFoundError):
+            await client.embed(EmbedRequest("nope", ("a",)))
+
+    run(fake.base_url, use)

@@ -16,7 +16,7 @@ from ollamapy.errors import (
     RunnerError,
     ServiceError,
 )
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Message
+from ollamapy.types import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, Message, RerankRequest
 from tests.fakes.ollama_api import FakeOllama, other_app, serving
 
 
@@ -152,3 +152,12 @@ def test_a_server_that_stays_silent_is_given_up() -> None:
         assert client.probe() == "foreign"
         with pytest.raises(ServiceError, match="lost the connection"):
             client.list()
+
+
+def test_vectors_and_rankings_are_records(client: Client) -> None:
+    answer = client.embed(EmbedRequest("wren:latest", ("a", "bc")))
+    assert (answer.embeddings, answer.prompt_eval_count) == ([[0.5, -1.0], [0.5, -2.0]], 4)
+    ranked = client.rerank(RerankRequest("wren:latest", "q", ("a",)))
+    assert [(score.index, score.relevance_score) for score in ranked.results] == [(0, 0.5)]
+    with pytest.raises(ModelNotFoundError):
+        client.rerank(RerankRequest("nope", "q", ("a",)))

@@ -7,7 +7,16 @@ import math
 from typing import Any
 
 from ollamapy.client import calls
-from ollamapy.types import ChatRequest, CreateRequest, GenerateRequest, Message, Options, ToolCall
+from ollamapy.types import (
+    ChatRequest,
+    CreateRequest,
+    EmbedRequest,
+    GenerateRequest,
+    Message,
+    Options,
+    RerankRequest,
+    ToolCall,
+)
 
 
 def body(call: calls.Call) -> Any:
@@ -77,3 +86,16 @@ def test_unloading_is_an_empty_prompt_that_is_not_kept_alive() -> None:
     call = calls.unload("wren")
     assert (call.method, call.path, call.subject) == ("POST", "/api/generate", "wren")
     assert body(call) == {"model": "wren", "keep_alive": 0, "stream": False}
+
+
+def test_texts_to_embed_are_sent_with_what_differs_from_the_default() -> None:
+    assert body(calls.embed(EmbedRequest("m", ("a", "b")))) == {"model": "m", "input": ["a", "b"]}
+    request = EmbedRequest("m", ("a",), truncate=False, dimensions=3, options=Options(num_ctx=64), keep_alive_seconds=0)
+    sent = {"model": "m", "input": ["a"], "truncate": False, "dimensions": 3, "options": {"num_ctx": 64}}
+    assert body(calls.embed(request)) == {**sent, "keep_alive": 0}
+
+
+def test_documents_to_rerank_are_sent_with_their_query() -> None:
+    assert body(calls.rerank(RerankRequest("m", "q", ("a",)))) == {"model": "m", "query": "q", "documents": ["a"]}
+    sent = body(calls.rerank(RerankRequest("m", "q", ("a",), 2, truncate=False, return_documents=True)))
+    assert (sent["top_n"], sent["truncate"], sent["return_documents"]) == (2, False, True)

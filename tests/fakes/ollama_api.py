@@ -26,6 +26,7 @@ METRICS = {
     "done_reason": "stop", "total_duration": 2_500_000_000, "load_duration": 1_000_000, "prompt_eval_count": 4,
     "prompt_eval_duration": 200_000_000, "eval_count": 10, "eval_duration": 1_000_000_000,
 }  # fmt: skip
+EMBED_METRICS = {"total_duration": 2_500_000_000, "load_duration": 1_000_000, "prompt_eval_count": 4}
 DETAILS = {
     "parent_model": "", "format": "gguf", "family": "llama", "families": None, "parameter_size": "1.2B",
     "quantization_level": "Q8_0",
@@ -73,6 +74,8 @@ class FakeOllama:
                 Route("/api/version", self._version), Route("/api/tags", self._tags), Route("/api/ps", self._ps),
                 Route("/api/show", self._show, methods=["POST"]), Route("/api/chat", self._chat, methods=["POST"]),
                 Route("/api/generate", self._generate, methods=["POST"]),
+                Route("/api/embed", self._embed, methods=["POST"]),
+                Route("/api/rerank", self._rerank, methods=["POST"]),
                 Route("/api/create", self._create, methods=["POST"]),
                 Route("/api/copy", self._copy, methods=["POST"]),
                 Route("/api/delete", self._delete, methods=["DELETE"]),
@@ -131,6 +134,22 @@ class FakeOllama:
             reason = "unload" if body.get("keep_alive") == 0 else "load"
             return JSONResponse({**self._piece(body, "", "", is_chat=False), "done": True, "done_reason": reason})
         return self._answer(request, body, body["prompt"], is_chat=False)
+
+    async def _embed(self, request: Request) -> Response:
+        body = await self._read(request)
+        vectors = [[0.5, -float(len(text))][: body.get("dimensions")] for text in body["input"]]
+        cut = sum("long" in text for text in body["input"])
+        if cut and body.get("truncate") is False:
+            return JSONResponse({"error": "the input length exceeds the context length"}, 400)
+        answer = {"model": body["model"], "embeddings": vectors, **EMBED_METRICS, "truncated_inputs": cut}
+        return self._missing(body["model"]) or JSONResponse(answer)
+
+    async def _rerank(self, request: Request) -> Response:
+        body = await self._read(request)
+        results = [{"index": 0, "relevance_score": 0.5}]
+        return self._missing(body["model"]) or JSONResponse(
+            {"model": body["model"], "results": results, **EMBED_METRICS}
+        )
 
     def _answer(self, request: Request, body: Any, prompt: str, *, is_chat: bool) -> Response:
         if prompt.startswith("busy"):

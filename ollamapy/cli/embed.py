@@ -1,0 +1,48 @@
+"""`ollamapy embed`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ollamapy.cli import render
+from ollamapy.cli.daemon import connect
+from ollamapy.cli.json_output import compact, pretty
+from ollamapy.cli.parsing import clean_text, whole_number
+from ollamapy.errors import InvalidInputError
+from ollamapy.types import EmbedRequest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("model", metavar="MODEL", help="the embedding model")
+    parser.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="what to embed; without any, each line that is piped in"
+    )
+    parser.add_argument("--dimensions", metavar="N", help="keep only the first N numbers of each vector")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON as /api/embed answers it")
+
+
+def command(*, model: str, texts: list[str], dimensions: str | None, as_json: bool) -> None:
+    """Print the vector of each text as a line that is a JSON array."""
+    wanted = whole_number("--dimensions", dimensions)
+    inputs = [*map(clean_text, texts)] or piped_lines()
+    if not inputs:
+        raise InvalidInputError("there is nothing to embed; name a text or pipe in lines")
+    with connect() as client:
+        answer = client.embed(EmbedRequest(model, tuple(inputs), dimensions=wanted))
+    if as_json:
+        render.line(pretty(answer))
+        return
+    for vector in answer.embeddings:
+        render.line(compact(vector))
+    if answer.truncated_inputs:
+        render.note(f"{answer.truncated_inputs} of {len(inputs)} texts were longer than the model can read, and cut")
+
+
+def piped_lines() -> list[str]:
+    """Return the lines that are piped into the command, without blank ones; none where a person types."""
+    if render.is_input_terminal():
+        return []
+    lines = sys.stdin.buffer.read().decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line.strip()]
