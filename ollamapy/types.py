@@ -88,7 +88,8 @@ class ChatRequest:
     """A chat, whichever dialect it came in. `model` is the name as the client wrote it.
 
     `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option. With
-    `must_call` the answer is a call of one of the tools.
+    `must_call` the answer is a call of one of the tools. With `count_prompt` the first piece tells the prompt's tokens.
+    `logit_bias` maps token ids to what is added to their logits.
     """
 
     model: str
@@ -107,11 +108,17 @@ class ChatRequest:
     must_call: bool = False
     template_arguments: Mapping[str, Json] | None = None
     fallback: Options = Options()
+    count_prompt: bool = False
+    logit_bias: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A single prompt in Ollama's generate form."""
+    """A single prompt in Ollama's generate form.
+
+    `prompt_tokens` is the prompt of a raw request, given as the model's own token ids. With `echo` the answer begins
+    with the prompt. `fallback` and `logit_bias` are as in a chat.
+    """
 
     model: str
     prompt: str = ""
@@ -131,6 +138,10 @@ class GenerateRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     render_only: bool = False
+    prompt_tokens: tuple[int, ...] = ()
+    echo: bool = False
+    fallback: Options = Options()
+    logit_bias: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +236,11 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of an answer; the last one carries `final`. `rendered` is set for render-only requests alone."""
+    """A piece of an answer; the last one carries `final`.
+
+    `rendered` is set for render-only requests alone, `prompt_tokens` for those that ask for it. `index` tells several
+    answers of one request apart.
+    """
 
     content: str = ""
     thinking: str = ""
@@ -233,6 +248,8 @@ class Chunk:
     logprobs: tuple[TokenLogprob, ...] = ()
     final: Final | None = None
     rendered: str | None = None
+    index: int = 0
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Ask:
     logprobs: bool = False
     top_logprobs: int = 0
     return_tokens: bool = False
+    logit_bias: Mapping[int, float] | None = None
 
 
 async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -> AsyncGenerator[Chunk, None]:
@@ -77,7 +78,7 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
         segments=list(prompt.segments),
         prefix_tokens=list(prompt.tokens),
         add_special=prompt.add_special,
-        sampling=sampling_of(ask.options, num_ctx),
+        sampling=sampling_of(ask.options, num_ctx, ask.logit_bias),
         num_ctx=num_ctx,
         max_tokens=most_tokens(ask.options, num_ctx),
         num_keep=kept_tokens(ask.options, num_ctx),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from ollamapy.actions.answer import Ask, stream_answer
+from ollamapy.actions.answer import Ask, check_grammar, stream_answer
 from ollamapy.actions.constraint import grammar_of, grammar_of_call
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
-from ollamapy.actions.prompt import Prompt, fit_prompt
+from ollamapy.actions.prompt import Prompt, counted_prompt, fit_prompt
 from ollamapy.actions.sampling import merge_options
 from ollamapy.actions.services import Services
-from ollamapy.errors import InvalidInputError, UnsupportedError
+from ollamapy.errors import ContextLengthError, InvalidInputError, UnsupportedError
 from ollamapy.scheduler.spec import Lease
 from ollamapy.types import ChatRequest, Chunk, Message, Think
 
@@ -48,16 +48,22 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         must_call=request.must_call,
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
+        logit_bias=request.logit_bias,
     )
     spec = await prepare_load(services, found, options)
     async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
         prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
+        check_bias(request.logit_bias, lease)
+        if request.count_prompt:
+            prompt = await counted_prompt(lease.runner, prompt)
         if request.render_only:
-            yield Chunk(rendered=prompt.text)
+            yield Chunk(rendered=prompt.text, prompt_tokens=len(prompt.tokens) if request.count_prompt else None)
             return
         if request.must_call:
             grammar = await grammar_of_call(lease.runner, ask.template_source, ask.tools, thinks=bool(ask.think))
             ask = replace(ask, grammar=grammar)
+        if request.count_prompt:
+            yield await _counted(lease, ask, prompt, spec.num_ctx)
         async with aclosing(stream_answer(lease, ask, prompt, spec.num_ctx)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -70,6 +76,15 @@ def check_chat(found: ResolvedModel, request: ChatRequest) -> None:
         found.require("tools", f"{found.model.name.full} does not support tools")
     if any(message.images for message in request.messages):
         check_images(found, request.model)
+
+
+def check_bias(logit_bias: Mapping[int, float] | None, lease: Lease) -> None:
+    """Raise InvalidInputError for a token that the model does not have."""
+    for token in logit_bias or ():
+        if token >= lease.ready.n_vocab:
+            raise InvalidInputError(
+                f'field "logit_bias" names token {token}, but the vocabulary has {lease.ready.n_vocab} tokens'
+            )
 
 
 def check_images(found: ResolvedModel, asked: str) -> None:
@@ -93,6 +108,15 @@ def with_model_messages(found: ResolvedModel, messages: Sequence[Message]) -> tu
     if found.model.system and not (messages and messages[0].role == "system"):
         system = (Message("system", found.model.system),)
     return (*system, *found.model.messages, *messages)
+
+
+async def _counted(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -> Chunk:
+    """Tell the length of the prompt, behind all that may be wrong with a request: an answer begins with it."""
+    if len(prompt.tokens) >= num_ctx:
+        raise ContextLengthError(len(prompt.tokens), num_ctx)
+    if ask.grammar is not None:
+        await check_grammar(lease.runner, ask, num_ctx)
+    return Chunk(prompt_tokens=len(prompt.tokens))
 
 
 async def _prompt(

@@ -10,16 +10,17 @@ from functools import partial
 
 from ollamapy import wire
 from ollamapy.actions.answer import Ask, stream_answer
-from ollamapy.actions.chat import check_images, effective_think, with_model_messages
+from ollamapy.actions.chat import check_bias, check_images, effective_think, with_model_messages
 from ollamapy.actions.constraint import grammar_of
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of
 from ollamapy.actions.sampling import merge_options
 from ollamapy.actions.services import Services
+from ollamapy.actions.tokens import check_tokens
 from ollamapy.errors import ContextLengthError, InvalidInputError, ModelNotFoundError
 from ollamapy.scheduler.spec import Lease
-from ollamapy.types import Chunk, GenerateRequest, Message, Options, Think
+from ollamapy.types import Chunk, GenerateRequest, Message, Think
 
 
 async def generate(services: Services, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
@@ -31,12 +32,13 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
     if not request.model.strip():
         raise ModelNotFoundError("")
     found = await services.models.resolve(services.store, request.model)
-    options = merge_options(request.options, found.model.options, Options())
-    if not request.prompt and request.keep_alive_seconds == 0:
+    options = merge_options(request.options, found.model.options, request.fallback)
+    is_empty = not request.prompt and not request.prompt_tokens
+    if is_empty and request.keep_alive_seconds == 0:
         yield await unload(services, found)
         return
     think = check_generate(found, request)
-    if not request.prompt:
+    if is_empty:
         yield await load_only(services, found, request.keep_alive_seconds, options)
         return
     ask = Ask(
@@ -50,16 +52,20 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
         return_tokens=not request.raw,
+        logit_bias=request.logit_bias,
     )
     spec = await prepare_load(services, found, options)
     async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
         prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
+        check_bias(request.logit_bias, lease)
         if request.render_only:
             yield Chunk(rendered=prompt.text)
             return
+        echo = await _echo(lease, request) if request.echo else ""
         async with aclosing(stream_answer(lease, ask, prompt, spec.num_ctx)) as chunks:
             async for chunk in chunks:
-                yield chunk
+                yield replace(chunk, content=echo + chunk.content) if echo else chunk
+                echo = ""
 
 
 def check_generate(found: ResolvedModel, request: GenerateRequest) -> Think:
@@ -75,9 +81,16 @@ def check_generate(found: ResolvedModel, request: GenerateRequest) -> Think:
     return think
 
 
+async def _echo(lease: Lease, request: GenerateRequest) -> str:
+    return request.prompt or await lease.runner.detokenize(request.prompt_tokens)
+
+
 async def _prompt(
     services: Services, lease: Lease, found: ResolvedModel, request: GenerateRequest, ask: Ask, num_ctx: int
 ) -> Prompt:
+    if request.prompt_tokens:
+        check_tokens(request.prompt_tokens, lease.ready.n_vocab)
+        return Prompt((), request.prompt_tokens, add_special=False)
     if request.raw:
         segments = (wire.Segment(request.prompt, special=True),)
         check_size(size_of(segments), num_ctx)

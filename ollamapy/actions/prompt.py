@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ollamapy import wire
 from ollamapy.actions.history import droppable_groups, without_groups
@@ -50,6 +50,14 @@ async def fit_prompt(
         check_size(size_bytes, num_ctx)
         return Prompt(tuple(segments), (), add_special, text_of(segments))
     return await _Fitting(runner, render, messages, num_ctx, add_special).run()
+
+
+async def counted_prompt(runner: ModelRunner, prompt: Prompt) -> Prompt:
+    """Return the same prompt with all of its text as tokens, so that their number is known."""
+    if not prompt.segments:
+        return prompt
+    tokens = await runner.tokenize(prompt.segments, prompt.add_special)
+    return replace(prompt, segments=(), tokens=(*prompt.tokens, *tokens), add_special=False)
 
 
 def check_size(size_bytes: int, num_ctx: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 
 from ollamapy import wire
@@ -32,13 +33,15 @@ def context_tokens(options: Options, default: int, trained: int) -> int:
     return min(wanted, trained) if trained > 0 else wanted
 
 
-def sampling_of(options: Options, num_ctx: int) -> wire.Sampling:
+def sampling_of(options: Options, num_ctx: int, logit_bias: Mapping[int, float] | None = None) -> wire.Sampling:
     """Return the sampler chain of these options; what is unset has the default of `wire.Sampling`, Ollama's."""
     given = {name: value for name in _SAMPLING_FIELDS if (value := getattr(options, name)) is not None}
     if options.seed is not None:
         given["seed"] = -1 if options.seed < 0 else options.seed & MAX_SEED
     if given.get("repeat_last_n", 0) < 0:
         given["repeat_last_n"] = num_ctx
+    if logit_bias:
+        given["logit_bias"] = dict(logit_bias)
     return wire.Sampling(**given)
 
 

@@ -112,7 +112,8 @@ class _Worker:
             signal.pause()
 
     def _generate(self, request: wire.Generate) -> None:
-        prompt = "".join(segment.text for segment in request.segments)
+        known = "".join(map(chr, request.prefix_tokens))
+        prompt = known + "".join(segment.text for segment in request.segments)
         way = prompt[1:] if prompt.startswith("!") else self._flags.generate
         way, _, detail = way.partition(":")
         if way in ("stall", "crash-decode"):
