@@ -17,4 +17,13 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         logprobs=tuple(logprob for chunk in chunks for logprob in chunk.logprobs),
         final=last.final,
         rendered=last.rendered,
+        index=last.index,
     )
+
+
+def join_answers(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """Return the pieces of several answers as one piece each, in the order of their numbers."""
+    answers: dict[int, list[Chunk]] = {}
+    for chunk in chunks:
+        answers.setdefault(chunk.index, []).append(chunk)
+    return [join_chunks(answers[index]) for index in sorted(answers)]

@@ -5,7 +5,7 @@ Source: OpenAI's API reference, and Ollama's `openai/openai.go` (release 0.33).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -70,6 +70,7 @@ class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str | None = None
     content: str | None = None
     reasoning: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[Call] | None = None
 
 
@@ -79,6 +80,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str
     content: str
     reasoning: str = ""
+    reasoning_content: str = ""
     tool_calls: list[Call] = []
 
 
@@ -151,61 +153,75 @@ class ModelList(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class EventWriter:
-    """Turns the pieces of one answer into server-sent events, in order; `created` is epoch seconds."""
+    """Turns the pieces of `n` answers into server-sent events, in order; `created` is epoch seconds."""
 
     id: str
     model: str
     created: int
     include_usage: bool = False
-    _role: str | None = field(default="assistant", init=False)
-    _has_calls: bool = field(default=False, init=False)
+    n: int = 1
+    _begun: set[int] = field(default_factory=set, init=False)
+    _with_calls: set[int] = field(default_factory=set, init=False)
+    _finals: dict[int, Final] = field(default_factory=dict, init=False)
 
     def events(self, chunk: Chunk) -> Iterator[bytes]:
         """Yield the events of one piece; the last piece ends the stream."""
-        logprobs = _logprobs(chunk.logprobs)
+        index, logprobs = chunk.index, _logprobs(chunk.logprobs)
         if chunk.thinking:
-            yield self._event(Delta(self._take_role(), "", chunk.thinking), None, logprobs)
+            delta = Delta(self._take_role(index), "", chunk.thinking, chunk.thinking)
+            yield self._event(index, delta, None, logprobs)
             logprobs = None
         if chunk.content or chunk.tool_calls or logprobs or (chunk.rendered is not None):
-            self._has_calls = self._has_calls or bool(chunk.tool_calls)
+            if chunk.tool_calls:
+                self._with_calls.add(index)
             calls = [_call(call) for call in chunk.tool_calls] or None
             text = chunk.content if chunk.rendered is None else chunk.rendered
-            yield self._event(Delta(self._take_role(), text, None, calls), None, logprobs)
+            yield self._event(index, Delta(self._take_role(index), text, tool_calls=calls), None, logprobs)
         if chunk.final is not None:
-            yield from self._end(chunk.final)
+            yield from self._end(index, chunk.final)
         elif chunk.rendered is not None:
             yield DONE_EVENT
 
-    def _end(self, final: Final) -> Iterator[bytes]:
-        reason = finish_reason(final, has_calls=self._has_calls)
-        yield self._event(Delta(self._take_role()), reason, None, final.dropped_messages)
+    def _end(self, index: int, final: Final) -> Iterator[bytes]:
+        reason = finish_reason(final, has_calls=index in self._with_calls)
+        yield self._event(index, Delta(self._take_role(index)), reason, None, final.dropped_messages)
+        self._finals[index] = final
+        if len(self._finals) < self.n:
+            return
         if self.include_usage:
-            yield _sse(
-                _Event(self.id, "chat.completion.chunk", self.created, self.model, FINGERPRINT, [], usage(final))
-            )
+            used = total_usage([self._finals[number] for number in sorted(self._finals)])
+            yield _sse(_Event(self.id, "chat.completion.chunk", self.created, self.model, FINGERPRINT, [], used))
         yield DONE_EVENT
 
-    def _event(self, delta: Delta, reason: str | None, logprobs: Logprobs | None, dropped: int = 0) -> bytes:
-        choice = _DeltaChoice(0, delta, reason, logprobs)
+    def _event(
+        self, index: int, delta: Delta, reason: str | None, logprobs: Logprobs | None, dropped: int = 0
+    ) -> bytes:
+        choice = _DeltaChoice(index, delta, reason, logprobs)
         kind = "chat.completion.chunk"
         return _sse(_Event(self.id, kind, self.created, self.model, FINGERPRINT, [choice], None, dropped))
 
-    def _take_role(self) -> str | None:
-        role, self._role = self._role, None
-        return role
+    def _take_role(self, index: int) -> str | None:
+        if index in self._begun:
+            return None
+        self._begun.add(index)
+        return "assistant"
 
 
-def completion(answer_id: str, model: str, created: int, chunk: Chunk) -> ChatCompletion:
-    """Return a whole answer, `chunk` being all its pieces in one; `created` is epoch seconds."""
-    final = chunk.final or Final("stop")
-    calls = [_call(call) for call in chunk.tool_calls]
-    text = chunk.content if chunk.rendered is None else chunk.rendered
-    message = Message("assistant", text, chunk.thinking, calls)
+def completion(answer_id: str, model: str, created: int, answers: Sequence[Chunk]) -> ChatCompletion:
+    """Return a whole completion, each chunk being all pieces of one answer; `created` is epoch seconds."""
+    finals = [answer.final or Final("stop") for answer in answers]
+    choices = [_finished(answer, final) for answer, final in zip(answers, finals, strict=True)]
+    dropped = finals[0].dropped_messages
+    used = total_usage(finals)
+    return ChatCompletion(answer_id, "chat.completion", created, model, FINGERPRINT, choices, used, dropped)
+
+
+def _finished(answer: Chunk, final: Final) -> _FinishedChoice:
+    calls = [_call(call) for call in answer.tool_calls]
+    text = answer.content if answer.rendered is None else answer.rendered
+    message = Message("assistant", text, answer.thinking, answer.thinking, calls)
     reason = finish_reason(final, has_calls=bool(calls))
-    choice = _FinishedChoice(0, message, reason, _logprobs(chunk.logprobs))
-    return ChatCompletion(
-        answer_id, "chat.completion", created, model, FINGERPRINT, [choice], usage(final), final.dropped_messages
-    )
+    return _FinishedChoice(answer.index, message, reason, _logprobs(answer.logprobs))
 
 
 def finish_reason(final: Final, *, has_calls: bool) -> str:
@@ -213,13 +229,16 @@ def finish_reason(final: Final, *, has_calls: bool) -> str:
     return "tool_calls" if final.finish_reason == "stop" and has_calls else final.finish_reason
 
 
-def usage(final: Final) -> Usage:
-    """Return an answer's token counts."""
+def total_usage(finals: Sequence[Final], each: int = 0) -> Usage:
+    """Return the token counts of several answers; a prompt counts once for its `each` answers, 0 being all."""
+    prompts = finals[:: each or len(finals)]
+    prompt_tokens = sum(final.prompt_tokens for final in prompts)
+    completion_tokens = sum(final.completion_tokens for final in finals)
     return Usage(
-        prompt_tokens=final.prompt_tokens,
-        completion_tokens=final.completion_tokens,
-        total_tokens=final.prompt_tokens + final.completion_tokens,
-        prompt_tokens_details=_PromptDetails(final.cached_tokens),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        total_tokens=prompt_tokens + completion_tokens,
+        prompt_tokens_details=_PromptDetails(sum(final.cached_tokens for final in prompts)),
     )
 
 

@@ -14,10 +14,13 @@ import msgspec
 from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive, read_top_logprobs
 from ollamapy.dialects.native_requests import read_tool_choice
 from ollamapy.errors import InvalidInputError
-from ollamapy.options import parse_options
+from ollamapy.options import RULES, parse_options
 from ollamapy.types import ChatRequest, Json, Message, Options, Think, ToolCall
 
 MAX_TOKENS = (1 << 31) - 1
+MOST_ANSWERS = 128
+MOST_BIASES = 1024
+MOST_BIAS = 100
 DEFAULTS = Options(temperature=1.0, top_p=1.0)
 PLAIN_OPTIONS = (
     "seed", "temperature", "top_p", "frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty",
@@ -30,10 +33,11 @@ _ROLES = {"developer": "system"}
 
 @dataclass(frozen=True, slots=True)
 class ChatCompletionRequest:
-    """A chat and what OpenAI's clients want to know about the way that its answer is streamed."""
+    """A chat, how many answers to it are wanted, and whether their stream shall end with token counts."""
 
     chat: ChatRequest
     include_usage: bool = False
+    n: int = 1
 
 
 def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
@@ -43,8 +47,6 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         raise InvalidInputError("model is required")
     if not fields.array("messages"):
         raise InvalidInputError("[] is too short - 'messages'")
-    if fields.integer("n", 1, MAX_TOKENS) not in (None, 1):
-        raise InvalidInputError('field "n" must be 1: send as many requests as you want answers')
     arguments = fields.mapping("chat_template_kwargs")
     tools, must_call = read_tool_choice(fields)
     stream_options = fields.nested("stream_options")
@@ -53,7 +55,7 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         messages=_messages(fields),
         tools=tools,
         format=_format(fields),
-        options=_options(fields),
+        options=read_options(fields),
         fallback=DEFAULTS,
         stream=fields.flag("stream"),
         keep_alive_seconds=read_keep_alive(fields),
@@ -62,14 +64,17 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         must_call=must_call,
         logprobs=fields.flag("logprobs"),
         top_logprobs=read_top_logprobs(fields),
+        logit_bias=read_logit_bias(fields),
         render_only=fields.flag("_debug_render_only"),
     )
-    return ChatCompletionRequest(chat, stream_options is not None and stream_options.flag("include_usage"))
+    n = fields.integer("n", 1, MOST_ANSWERS) or 1
+    return ChatCompletionRequest(chat, stream_options is not None and stream_options.flag("include_usage"), n)
 
 
-def _options(fields: Fields) -> Options:
-    """Read OpenAI's own parameters, and Ollama's `options` beneath them."""
-    given: dict[str, Json] = {name: fields.number(name) for name in PLAIN_OPTIONS if fields.raw(name) is not None}
+def read_options(fields: Fields) -> Options:
+    """Read OpenAI's own parameters and Ollama's beside them, and Ollama's `options` beneath."""
+    given: dict[str, Json] = {name: fields.raw(name) for name in RULES if fields.raw(name) is not None}
+    given.update({name: fields.number(name) for name in PLAIN_OPTIONS if fields.raw(name) is not None})
     tokens = fields.integer("max_completion_tokens", 1, MAX_TOKENS)
     if tokens is None:
         tokens = fields.integer("max_tokens", -1, MAX_TOKENS)
@@ -79,6 +84,23 @@ def _options(fields: Fields) -> Options:
     if stop is not None:
         given["stop"] = [stop] if isinstance(stop, str) else fields.texts("stop")
     return parse_options(given).over(parse_options(fields.mapping("options") or {}))
+
+
+def read_logit_bias(fields: Fields) -> dict[int, float] | None:
+    """Read what to add to the logits of which tokens."""
+    given = fields.mapping("logit_bias")
+    if not given:
+        return None
+    if len(given) > MOST_BIASES:
+        raise InvalidInputError(f'field "logit_bias" must have at most {MOST_BIASES} tokens')
+    biases: dict[int, float] = {}
+    for token, bias in given.items():
+        if not (token.isascii() and token.isdecimal() and len(token) < 10):
+            raise InvalidInputError(f'field "logit_bias" must map token ids to numbers, and "{token[:20]}" is no id')
+        if type(bias) not in (int, float) or not -MOST_BIAS <= bias <= MOST_BIAS:
+            raise InvalidInputError(f'field "logit_bias.{token}" must be a number between -{MOST_BIAS} and {MOST_BIAS}')
+        biases[int(token)] = float(bias)
+    return biases
 
 
 def _format(fields: Fields) -> Json:

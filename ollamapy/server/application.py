@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ollamapy.actions.services import Services
 from ollamapy.errors import OllamapyError
-from ollamapy.server.errors import Failure, error_response, failure_of, is_openai
+from ollamapy.server.errors import Failure, error_response, failure_of, is_anthropic, is_openai
 from ollamapy.server.guard import Guard, policy_of
+from ollamapy.server.routes_anthropic import AnthropicRoutes
 from ollamapy.server.routes_embed import EmbedRoutes
 from ollamapy.server.routes_native import NativeRoutes
 from ollamapy.server.routes_openai import OpenaiRoutes
@@ -33,7 +34,8 @@ def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIA
     `close` is awaited when the application's lifespan ends.
     """
     policy = policy_of(services.settings)
-    routes = [*NativeRoutes(services).routes(), *OpenaiRoutes(services).routes(), *EmbedRoutes(services).routes()]
+    tables = (NativeRoutes, OpenaiRoutes, EmbedRoutes, AnthropicRoutes)
+    routes = [route for table in tables for route in table(services).routes()]
     app = Starlette(
         routes=routes,
         lifespan=_lifespan(close),
@@ -61,11 +63,13 @@ class RequestIds:
             return
         request_id = f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = request_id
-        header = (b"x-request-id", request_id.encode())
+        names = (b"x-request-id", b"request-id") if is_anthropic(scope["path"]) else (b"x-request-id",)
+        headers = [(name, request_id.encode()) for name in names]
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), header]
+                message["headers"] = [*message.get("headers", ()), *headers]
+                logger.debug("%s: %s %s: %d", request_id, scope["method"], scope["path"], message["status"])
             await send(message)
 
         await self._app(scope, receive, send_with_id)
@@ -86,12 +90,13 @@ async def _on_error(request: Request, exc: Exception) -> Response:
     failure = failure_of(exc)
     told = failure.message if failure.status >= 500 else type(exc).__name__  # what a client sent stays out of the log
     level = logging.WARNING if failure.status >= 500 else logging.INFO
-    logger.log(level, "%s %s: %d %s", request.method, request.url.path, failure.status, told)
-    return error_response(failure, request.url.path)
+    request_id = request.state.request_id
+    logger.log(level, "%s: %s %s: %d %s", request_id, request.method, request.url.path, failure.status, told)
+    return error_response(failure, request.url.path, request_id)
 
 
 async def _on_unexpected(request: Request, exc: Exception) -> Response:
-    return error_response(failure_of(exc), request.url.path)
+    return error_response(failure_of(exc), request.url.path, request.state.request_id)
 
 
 async def _on_http_error(request: Request, exc: Exception) -> Response:
@@ -99,7 +104,7 @@ async def _on_http_error(request: Request, exc: Exception) -> Response:
         raise exc
     text = TEXTS.get(exc.status_code, exc.detail)
     if is_openai(request.url.path):
-        return error_response(Failure(exc.status_code, text), request.url.path)
+        return error_response(Failure(exc.status_code, text), request.url.path, request.state.request_id)
     return PlainTextResponse(text, exc.status_code, exc.headers)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 from starlette.responses import Response
 
-from ollamapy.dialects import native, openai
+from ollamapy.dialects import anthropic, native, openai
 from ollamapy.errors import (
     CapacityError,
     ContextLengthError,
@@ -78,14 +78,21 @@ def is_openai(path: str) -> bool:
     return path.startswith("/v1/")
 
 
-def error_body(failure: Failure, path: str) -> bytes:
+def is_anthropic(path: str) -> bool:
+    """Return whether a path belongs to Anthropic's API, which shares a prefix with OpenAI's."""
+    return path == "/v1/messages" or path.startswith("/v1/messages/")
+
+
+def error_body(failure: Failure, path: str, request_id: str = "") -> bytes:
     """Return the body of a failed request in the shape of the API that the path belongs to."""
+    if is_anthropic(path):
+        return msgspec.json.encode(anthropic.error_body(failure.message, failure.status, request_id))
     if is_openai(path):
         return msgspec.json.encode(openai.error_body(failure.message, failure.status, failure.code))
     return native.encode(native.ErrorRecord(error=failure.message))
 
 
-def error_response(failure: Failure, path: str) -> Response:
+def error_response(failure: Failure, path: str, request_id: str = "") -> Response:
     """Return a failed request's response."""
     headers = {}
     if failure.status in RETRY_AFTER:
@@ -93,4 +100,4 @@ def error_response(failure: Failure, path: str) -> Response:
     if failure.status == 401:
         headers["www-authenticate"] = "Bearer"
     media_type = "application/json" if is_openai(path) else "application/json; charset=utf-8"
-    return Response(error_body(failure, path), failure.status, headers, media_type)
+    return Response(error_body(failure, path, request_id), failure.status, headers, media_type)

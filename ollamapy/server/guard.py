@@ -29,6 +29,7 @@ APP_ORIGINS = ("app://*", "file://*", "tauri://*", "vscode-webview://*", "vscode
 ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
 ALLOWED_HEADERS = (
     "authorization, content-type, user-agent, accept, x-requested-with, x-api-key, anthropic-version, anthropic-beta, "
+    "anthropic-dangerous-direct-browser-access, "
     "openai-beta, x-stainless-arch, x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, "
     "x-stainless-lang, x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, "
     "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout"
@@ -137,7 +138,8 @@ class Guard:
         verdict = decide(self.policy, read_asked(scope))
         send = _with_cors(send, verdict.allow_origin) if verdict.allow_origin else send
         if verdict.failure is not None:
-            await error_response(verdict.failure, scope["path"])(scope, receive, send)
+            request_id = scope.get("state", {}).get("request_id", "")
+            await error_response(verdict.failure, scope["path"], request_id)(scope, receive, send)
         elif verdict.is_preflight:
             await _preflight()(scope, receive, send)
         else:
@@ -226,7 +228,7 @@ def _with_cors(send: Send, origin: str) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["access-control-allow-origin"] = origin
-            headers["access-control-expose-headers"] = "x-request-id"
+            headers["access-control-expose-headers"] = "x-request-id, request-id"
             headers.add_vary_header("Origin")
         await send(message)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ollamapy.dialects import native, openai
-from ollamapy.dialects.chunks import join_chunks
+from ollamapy.dialects import anthropic, native, openai, openai_completions
+from ollamapy.dialects.chunks import join_answers, join_chunks
 from ollamapy.server.errors import Failure
 from ollamapy.server.stream import EVENT_STREAM, NDJSON
 from ollamapy.types import Chunk, Progress
 
+KEEP_ALIVE = b": keep-alive\n\n"  # a comment
+
 
 class _NativeWriter:
     stream_type = NDJSON
+    keep_alive = b""
 
     def error(self, failure: Failure) -> bytes:
         """Return the line that ends a failed stream."""
@@ -77,6 +80,7 @@ class CompletionWriter:
     """/v1/chat/completions."""
 
     stream_type = EVENT_STREAM
+    keep_alive = KEEP_ALIVE
 
     def __init__(self, writer: openai.EventWriter) -> None:
         self._writer = writer
@@ -89,7 +93,54 @@ class CompletionWriter:
     def whole(self, items: Sequence[Chunk]) -> bytes:
         """Return the answer as one object."""
         writer = self._writer
-        return openai.encode(openai.completion(writer.id, writer.model, writer.created, join_chunks(items)))
+        return openai.encode(openai.completion(writer.id, writer.model, writer.created, join_answers(items)))
+
+    def is_whole(self, first: Chunk) -> bool:  # noqa: ARG002 - part of the seam
+        """Return that a stream is always a stream."""
+        return False
+
+
+class TextCompletionWriter:
+    """/v1/completions."""
+
+    stream_type = EVENT_STREAM
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, writer: openai_completions.CompletionEvents) -> None:
+        self._writer = writer
+        self.events = writer.events
+
+    def error(self, failure: Failure) -> bytes:
+        """Return the event that ends a failed stream."""
+        return openai.error_event(failure.message, failure.status, failure.code)
+
+    def whole(self, items: Sequence[Chunk]) -> bytes:
+        """Return the answers as one object."""
+        return self._writer.whole(join_answers(items))
+
+    def is_whole(self, first: Chunk) -> bool:  # noqa: ARG002 - part of the seam
+        """Return that a stream is always a stream."""
+        return False
+
+
+class MessageWriter:
+    """/v1/messages."""
+
+    stream_type = EVENT_STREAM
+    keep_alive = anthropic.PING_EVENT
+
+    def __init__(self, writer: anthropic.EventWriter, request_id: str) -> None:
+        self._writer = writer
+        self._request_id = request_id
+        self.events = writer.events
+
+    def error(self, failure: Failure) -> bytes:
+        """Return the event that ends a failed stream."""
+        return anthropic.error_event(failure.message, failure.status, self._request_id)
+
+    def whole(self, items: Sequence[Chunk]) -> bytes:
+        """Return the answer as one object."""
+        return anthropic.encode(self._writer.message(join_chunks(items)))
 
     def is_whole(self, first: Chunk) -> bool:  # noqa: ARG002 - part of the seam
         """Return that a stream is always a stream."""

@@ -1,7 +1,7 @@
 import msgspec
 
 from ollamapy.dialects import openai
-from ollamapy.dialects.chunks import join_chunks
+from ollamapy.dialects.chunks import join_answers, join_chunks
 from ollamapy.types import Chunk, Final, TokenLogprob, ToolCall
 
 FINAL = Final("stop", prompt_tokens=5, cached_tokens=4, completion_tokens=2)
@@ -44,7 +44,11 @@ def test_usage_has_an_event_of_its_own():
 def test_thinking_and_content_of_one_piece_are_two_events():
     events = write(Chunk("a", "hm"), Chunk(final=FINAL))
     deltas = [event["choices"][0]["delta"] for event in events]
-    assert deltas == [{"role": "assistant", "content": "", "reasoning": "hm"}, {"content": "a"}, {}]
+    assert deltas == [
+        {"role": "assistant", "content": "", "reasoning": "hm", "reasoning_content": "hm"},
+        {"content": "a"},
+        {},
+    ]
 
 
 def test_tool_calls_come_whole_and_change_the_reason():
@@ -61,13 +65,35 @@ def test_an_empty_answer_still_has_a_role():
 
 def test_a_whole_completion_has_message_and_usage():
     joined = join_chunks([Chunk("a", "h"), Chunk("b", "m", (CALL,)), Chunk(final=FINAL)])
-    data = msgspec.json.decode(openai.encode(openai.completion("chatcmpl-1", "m", 12, joined)))
+    data = msgspec.json.decode(openai.encode(openai.completion("chatcmpl-1", "m", 12, [joined])))
     assert data["object"] == "chat.completion"
     assert data["usage"] == USAGE
     (choice,) = data["choices"]
     assert choice["finish_reason"] == "tool_calls"
     assert (choice["message"]["content"], choice["message"]["reasoning"]) == ("ab", "hm")
+    assert choice["message"]["reasoning_content"] == "hm"
     assert choice["message"]["role"] == "assistant"
+
+
+def test_several_answers_have_an_index_and_one_end():
+    pieces = [Chunk("a"), Chunk("b", index=1), Chunk(final=FINAL, index=1), Chunk(final=FINAL)]
+    writer = openai.EventWriter("chatcmpl-1", "m", 12, include_usage=True, n=2)
+    *events, done = [event for piece in pieces for event in writer.events(piece)]
+    assert done == openai.DONE_EVENT
+    *choices, last = [msgspec.json.decode(event[6:]) for event in events]
+    assert [
+        (choice["index"], choice["delta"], choice["finish_reason"]) for event in choices for choice in event["choices"]
+    ] == [
+        (0, {"role": "assistant", "content": "a"}, None),
+        (1, {"role": "assistant", "content": "b"}, None),
+        (1, {}, "stop"),
+        (0, {}, "stop"),
+    ]
+    assert last["usage"] == {**USAGE, "completion_tokens": 4, "total_tokens": 9}
+    whole = openai.completion("chatcmpl-1", "m", 12, join_answers(pieces))
+    data = msgspec.json.decode(openai.encode(whole))
+    assert [(c["index"], c["message"]["content"]) for c in data["choices"]] == [(0, "a"), (1, "b")]
+    assert data["usage"] == last["usage"]
 
 
 def test_logprobs_have_openais_shape():

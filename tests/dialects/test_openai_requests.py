@@ -39,6 +39,17 @@ def test_max_completion_tokens_counts_before_max_tokens():
     assert read(max_tokens=5, max_completion_tokens=7).chat.options.num_predict == 7
 
 
+def test_several_answers_and_a_bias_of_tokens_can_be_asked_for():
+    request = read(n=3, logit_bias={"50": -100, "7": 2.5})
+    assert (request.n, request.chat.logit_bias) == (3, {50: -100.0, 7: 2.5})
+    assert (read().n, read(logit_bias={}).chat.logit_bias) == (1, None)
+
+
+def test_runner_options_may_stand_beside_openais():
+    options = read(num_ctx=64, use_mmap=False, repeat_last_n=3, options={"num_ctx": 32, "num_thread": 2}).chat.options
+    assert (options.num_ctx, options.use_mmap, options.repeat_last_n, options.num_thread) == (64, False, 3, 2)
+
+
 def test_ollamas_options_lie_beneath_openais():
     options = read(options={"num_ctx": 64, "top_k": 3, "temperature": 1}, temperature=0.5, top_k=2).chat.options
     assert (options.num_ctx, options.top_k, options.temperature) == (64, 2, 0.5)
@@ -49,7 +60,11 @@ def test_ollamas_options_lie_beneath_openais():
     [
         pytest.param({"model": ""}, "model is required", id="model"),
         pytest.param({"messages": []}, r"\[\] is too short - 'messages'", id="messages"),
-        pytest.param({"n": 2}, '"n" must be 1', id="n"),
+        pytest.param({"n": 0}, '"n" must be', id="n"),
+        pytest.param({"logit_bias": {"x": 1}}, '"x" is no id', id="a biased word"),
+        pytest.param({"logit_bias": {"5": 101}}, '"logit_bias.5" must be', id="a huge bias"),
+        pytest.param({"logit_bias": {"5": True}}, '"logit_bias.5" must be', id="a bias of truth"),
+        pytest.param({"logit_bias": {str(i): 1 for i in range(1025)}}, "at most 1024", id="many biases"),
         pytest.param({"n": 10**10}, '"n" must be', id="a huge n"),
         pytest.param({"max_tokens": "5"}, '"max_tokens" must be a number', id="max_tokens"),
         pytest.param({"top_logprobs": 10**6}, "top_logprobs", id="top_logprobs"),

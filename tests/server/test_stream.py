@@ -8,6 +8,7 @@ from ollamapy.server.stream import Answer, while_connected
 
 class TextWriter:
     stream_type = "text/plain"
+    keep_alive = b""
 
     def events(self, item):
         return (item.encode(),)
@@ -73,6 +74,61 @@ def test_without_a_stream_all_pieces_are_one_object():
 def test_an_answer_that_is_whole_is_no_stream():
     assert answer(items("single")).body == [b"single"]
     assert dict(answer(items("single")).sent[0]["headers"])[b"content-type"].startswith(b"application/json")
+
+
+class PatientWriter(TextWriter):
+    keep_alive = b"..."
+
+
+def patient_answer(source, until):
+    """Send an answer whose silences are filled without waiting, until the client got so many parts."""
+
+    async def run():
+        client = Client()
+        enough = asyncio.Event()
+
+        async def send(message):
+            client.sent.append(message)
+            if len(client.body) >= until:
+                enough.set()
+
+        sent = Answer(source(enough), PatientWriter(), stream=True, keep_alive_seconds=0)
+        await sent({}, client.receive, send)
+        return client
+
+    return asyncio.run(run())
+
+
+def test_a_long_silence_before_the_first_piece_is_filled():
+    async def late(enough):
+        await enough.wait()
+        yield "a"
+
+    client = patient_answer(late, 3)
+    assert client.body[:3] == [b"..."] * 3
+    assert b"a" in client.body
+    assert [m["type"] for m in client.sent].count("http.response.start") == 1
+
+
+def test_a_long_silence_between_pieces_is_filled():
+    async def slow(enough):
+        yield "a"
+        await enough.wait()
+        yield "b"
+
+    body = patient_answer(slow, 3).body
+    assert body.index(b"a") < body.index(b"...") < body.index(b"b")
+
+
+def test_an_error_after_a_filled_silence_is_the_last_event():
+    async def failing(enough):
+        await enough.wait()
+        raise LoadError("broken")
+        yield
+
+    client = patient_answer(failing, 2)
+    assert client.body[-1] == b"error 500 broken"
+    assert client.sent[-1]["more_body"] is False
 
 
 def test_an_error_before_the_first_byte_is_raised_for_its_status():
