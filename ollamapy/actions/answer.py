@@ -16,6 +16,7 @@ from ollamapy.types import Chunk, Final, Json, Options, Think, TokenLogprob
 
 TAIL_CHARS = 256  # of the prompt, where an opening tag is looked for
 HARMONY_ANSWER = "<|channel|>final<|message|>"
+XTML_ANSWER = "<|open|>response<|sep|>"
 PROBE = Prompt((wire.Segment(" "),))
 
 
@@ -130,6 +131,8 @@ class Thought:
         segments: tuple[wire.Segment, ...] = ()
         if traits.is_harmony:
             segments = (wire.Segment(said if said.endswith(HARMONY_ANSWER) else HARMONY_ANSWER),)
+        elif traits.is_xtml:
+            segments = (wire.Segment(said if said.endswith(XTML_ANSWER) else f"<|close|>think<|sep|>{XTML_ANSWER}"),)
         elif traits.thinking is not None and said.strip():
             tags = traits.thinking
             opened, body = (tags.open, said.lstrip()) if said.lstrip().startswith(tags.open) else ("", said)

@@ -7,9 +7,11 @@ from random import Random, SystemRandom
 
 from ollamapy.parsing.harmony import HarmonyParser
 from ollamapy.parsing.part import Part, Stage
+from ollamapy.parsing.recipients import RecipientParser
 from ollamapy.parsing.thinking import ThinkingParser
 from ollamapy.parsing.tool_calls import tool_parser
 from ollamapy.parsing.traits import answer_marks, read_traits
+from ollamapy.parsing.xtml import XtmlParser
 from ollamapy.types import Json, ToolCall
 
 __all__ = [
@@ -61,13 +63,18 @@ def answer_parser(
     """Build the parser for one answer.
 
     `prompt_tail` is the end of the rendered prompt, where thinking may already have been opened. With thinking off or
-    no tools the stage concerned is left out and its syntax stays in the content; Harmony is always taken apart.
+    no tools the stage concerned is left out and its syntax stays in the content; formats with channels or recipients
+    are always taken apart.
     `template_source` is a Jinja or a Go template; `rng` makes the ids of calls.
     """
     traits = read_traits(template_source)
     rng = rng or SystemRandom()
     if traits.is_harmony:
         return AnswerParser([HarmonyParser(rng)])
+    if traits.is_xtml:
+        return AnswerParser([XtmlParser(rng, prompt_tail)])
+    if traits.names_recipients:
+        return AnswerParser([RecipientParser(rng)])
     stages: list[Stage] = []
     if think_enabled and traits.thinking is not None:
         stages.append(ThinkingParser(traits.thinking, prompt_tail=prompt_tail))

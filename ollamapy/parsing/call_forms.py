@@ -94,6 +94,24 @@ COHERE = CallForm(
 COMMAND_R = CallForm(
     f'Action:\n```json\n[\n    {{\n        "tool_name": "{NAME}",\n        "parameters": {ARGUMENTS}\n    }}\n]```'
 )
+HUNYUAN = CallForm(
+    f"<tool_calls:opensource>\n<tool_call:opensource>{NAME}<tool_sep:opensource>\n{ARGUMENTS}"
+    "</tool_call:opensource>\n</tool_calls:opensource>",
+    f"<arg_key:opensource>{KEY}</arg_key:opensource>\n<arg_value:opensource>{VALUE}</arg_value:opensource>\n",
+)
+MINIMAX_3 = CallForm(
+    f']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="{NAME}">{ARGUMENTS}]<]minimax[>[</invoke>\n'
+    "]<]minimax[>[</tool_call>",
+    f"]<]minimax[>[<{KEY}>{VALUE}]<]minimax[>[</{KEY}>",
+)
+GIGACHAT = json_form("<|message_sep|>\n\nfunction call<|role_sep|>\n")
+MINICPM = CallForm(f'<function name="{NAME}">{ARGUMENTS}</function>', f'<param name="{KEY}">{VALUE}</param>')
+RECIPIENT = CallForm(f"{NAME}\n{ARGUMENTS}")
+XTML = CallForm(
+    f'<|close|>response<|sep|><|open|>tools<|sep|><|open|>call tool="{NAME}" index="1"<|sep|>'
+    f'<|open|>json type="object"<|sep|>{ARGUMENTS}'
+    "<|close|>json<|sep|><|close|>call<|sep|><|close|>tools<|sep|>"
+)
 LFM = _python("<|tool_call_start|>[", "]<|tool_call_end|>")
 OLMO = _python("<function_calls>", "</function_calls>")
 GEMMA = _gemma("<|tool_call>", "<tool_call|>", '<|"|>')

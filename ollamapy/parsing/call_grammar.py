@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from ollamapy.parsing.call_forms import ARGUMENTS, HARMONY, IS_TEXT, KEY, NAME, VALUE, CallForm
+from ollamapy.parsing.call_forms import ARGUMENTS, HARMONY, IS_TEXT, KEY, NAME, RECIPIENT, VALUE, XTML, CallForm
 from ollamapy.parsing.tool_calls import find_form
 from ollamapy.parsing.traits import read_traits
 from ollamapy.types import Json
@@ -31,10 +31,20 @@ def required_call(
     `tokens` holds those of `answer_marks` that the vocabulary has a token for; `guidance` is llguidance's `x-guidance`.
     With `thinks` a thought may come first where that is part of the syntax (Harmony).
     """
+    opening = ""
+    if thinks and read_traits(template_source).is_harmony:
+        opening = _harmony_thought(tokens)
+    return call_grammar(form_of(template_source), tools, tokens, guidance, opening)
+
+
+def form_of(template_source: str) -> CallForm:
+    """Return how the template's model writes a call."""
     traits = read_traits(template_source)
     if traits.is_harmony:
-        return call_grammar(HARMONY, tools, tokens, guidance, _harmony_thought(tokens) if thinks else "")
-    return call_grammar(find_form(template_source, traits.tool_tag), tools, tokens, guidance)
+        return HARMONY
+    if traits.is_xtml:
+        return XTML
+    return RECIPIENT if traits.names_recipients else find_form(template_source, traits.tool_tag)
 
 
 def _harmony_thought(tokens: Mapping[str, int]) -> str:
@@ -137,7 +147,7 @@ class _Rules:
         if not is_text:
             return self._add(self._fill(self._form.pair, {**values, VALUE: (self._json({**schema, **shared}),)}))
         quote = self._form.quote or ""
-        head, _, tail = self._form.pair.partition(VALUE)
+        head, _, tail = self._form.pair.replace(KEY, key).partition(VALUE)
         options = schema.get("enum")
         if isinstance(options, list) and options and all(isinstance(option, str) for option in options):
             texts = [self._fill(self._form.pair, {**values, VALUE: f"{quote}{option}{quote}"}) for option in options]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
@@ -14,7 +15,15 @@ from ollamapy.parsing.gemma_calls import read_gemma
 from ollamapy.parsing.named_calls import read_deepseek, read_fenced, read_kimi, read_mistral, read_solar
 from ollamapy.parsing.python_calls import read_python
 from ollamapy.parsing.schemas import Declared, read_declared
-from ollamapy.parsing.xml_calls import read_function_tail, read_functions, read_tagged
+from ollamapy.parsing.xml_calls import (
+    MINIMAX_MARK,
+    read_function_tail,
+    read_functions,
+    read_hunyuan,
+    read_minimax,
+    read_named_function_tail,
+    read_tagged,
+)
 from ollamapy.types import Json
 
 Family = Callable[[Declared], list[Syntax]]
@@ -29,6 +38,7 @@ def tool_parser(
 
 def find_form(template_source: str, tag: str | None = None) -> CallForm:
     """Return how the family that the template belongs to writes a call."""
+    template_source = spell_out(template_source)
     for marks, _, form in _FAMILIES:
         if all(mark in template_source for mark in marks):
             return form if isinstance(form, CallForm) else form(template_source)
@@ -37,14 +47,22 @@ def find_form(template_source: str, tag: str | None = None) -> CallForm:
 
 def find_syntaxes(template_source: str, declared: Declared, tag: str | None = None) -> list[Syntax]:
     """Return the syntaxes of the first family whose marks the template has."""
+    template_source = spell_out(template_source)
     for marks, family, _ in _FAMILIES:
         if all(mark in template_source for mark in marks):
             return family(declared)
     return generic_syntaxes(tag or "{", declared)
 
 
+def spell_out(template_source: str) -> str:
+    """Return Hunyuan's template with the suffix of its tags in place, any other as it stands."""
+    suffix = _TAG_SUFFIX.search(template_source)
+    return template_source.replace("{}", suffix[1]) if suffix else template_source
+
+
 def tool_marks(template_source: str) -> tuple[str, ...]:
     """Return the texts around and within calls, which a tokenizer may hold as control tokens."""
+    template_source = spell_out(template_source)
     syntaxes = [syntax for syntax in find_syntaxes(template_source, {}) if not syntax.bare]
     marks = [mark for syntax in syntaxes for mark in (syntax.open, syntax.close) if mark]
     return (*marks, *(mark for mark in _INNER_MARKS if mark in template_source))
@@ -119,6 +137,25 @@ def _solar(_: Declared) -> list[Syntax]:
     return [call, Syntax.dropped("<|tool_calls|>"), Syntax.dropped("<|calls|>")]
 
 
+def _gigachat(declared: Declared) -> list[Syntax]:
+    call = Syntax("function call<|role_sep|>\n", "", partial(read_calls, declared=declared))
+    return [call, Syntax.dropped("<|message_sep|>")]
+
+
+def _hunyuan(declared: Declared) -> list[Syntax]:
+    call = Syntax("<tool_call:opensource>", "</tool_call:opensource>", partial(read_hunyuan, declared=declared))
+    return [call, Syntax.dropped("<tool_calls:opensource>"), Syntax.dropped("</tool_calls:opensource>")]
+
+
+def _minimax_3(declared: Declared) -> list[Syntax]:
+    open_, close = f"{MINIMAX_MARK}<tool_call>", f"{MINIMAX_MARK}</tool_call>"
+    return [Syntax(open_, close, partial(read_minimax, declared=declared))]
+
+
+def _minicpm(declared: Declared) -> list[Syntax]:
+    return [Syntax("<function name=", "</function>", partial(read_named_function_tail, declared=declared))]
+
+
 def _llama(declared: Declared) -> list[Syntax]:
     return [Syntax("<|python_tag|>", "", partial(read_calls, declared=declared)), *_bare(declared)]
 
@@ -159,9 +196,12 @@ def _json_after(open_: str) -> Family:
     return syntaxes
 
 
+_TAG_SUFFIX = re.compile(r"set HYTK = '([^']*)'")
 _INNER_MARKS = (
     "[ARGS]", "[CALL_ID]", "<｜tool▁sep｜>", "<|tool_call_argument_begin|>", '<|"|>', "<escape>",
-    "<|tool_call:name|>", "<|tool_call:args|>",
+    "<|tool_call:name|>", "<|tool_call:args|>", "<|message_sep|>", "<|role_sep|>", "<tool_sep:opensource>",
+    "<arg_key:opensource>", "</arg_key:opensource>", "<arg_value:opensource>", "</arg_value:opensource>",
+    "]<]minimax[>[", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>",
 )  # fmt: skip
 
 # The first row whose marks all stand in the template decides: how calls are read, and how one is written.
@@ -171,6 +211,8 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Family, CallForm | Callable[[str], CallF
     (("tool▁call▁begin",), _deepseek, forms.deepseek_form),
     (("<|tool_call_begin|>",), _kimi, forms.KIMI),
     (("[TOOL_CALLS]",), _mistral, forms.mistral_form),
+    (("<tool_call:opensource>",), _hunyuan, forms.HUNYUAN),
+    ((MINIMAX_MARK,), _minimax_3, forms.MINIMAX_3),
     (("<minimax:tool_call>",), _functions_between("<minimax:tool_call>", "</minimax:tool_call>"), forms.MINIMAX),
     (("<seed:tool_call>",), _functions_between("<seed:tool_call>", "</seed:tool_call>"), forms.SEED),
     (("<atem:function_calls>",), _functions_between("<atem:function_calls>", "</atem:function_calls>"), forms.ATEM),
@@ -179,6 +221,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Family, CallForm | Callable[[str], CallF
     (("<|tool_call:begin|>",), _solar, forms.SOLAR),
     (("<|tools_prefix|>",), _json_between("<|tools_prefix|>", "<|tools_suffix|>"), forms.APERTUS),
     (("<|function_call|>",), _json_after("<|function_call|>"), json_form("<|function_call|>")),
+    (("function call", "<|role_sep|>"), _gigachat, forms.GIGACHAT),
     (("<|tool_call>",), _gemma, forms.GEMMA),
     (("<start_function_call>",), _function_gemma, forms.FUNCTION_GEMMA),
     (("<|START_ACTION|>",), _cohere, forms.COHERE),
@@ -190,6 +233,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Family, CallForm | Callable[[str], CallF
     ),
     (("<|tool_call|>",), _json_after("<|tool_call|>"), json_form("<|tool_call|>[", "]")),
     (("<function_calls>",), _olmo, forms.OLMO),
+    (("<function name=", "<param name="), _minicpm, forms.MINICPM),
     (("<function=",), _functions, forms.function_form),
     (("<tool_call>",), _tagged, forms.tagged_form),
     (("functools[",), _json_after("functools"), json_form("functools[", "]")),

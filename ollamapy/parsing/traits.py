@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ollamapy.errors import TemplateError
-from ollamapy.parsing import harmony
+from ollamapy.parsing import harmony, xtml
 from ollamapy.parsing.go_tags import find_thinking_tags, find_tool_tag
 from ollamapy.parsing.thinking import ThinkingTags
-from ollamapy.parsing.tool_calls import tool_marks
+from ollamapy.parsing.tool_calls import spell_out, tool_marks
 from ollamapy.template.go.ollama import go_template
 
 _SPLIT = re.compile(r"split\(\s*['\"]</think>['\"]\s*\)")
@@ -21,6 +21,8 @@ _KNOWN_TAGS = (
     ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),
     ThinkingTags("<seed:think>", "</seed:think>"),
     ThinkingTags("<|channel>thought", "<channel|>"),
+    ThinkingTags("<mm:think>", "</mm:think>"),
+    ThinkingTags("<think:opensource>", "</think:opensource>"),
 )
 
 
@@ -39,6 +41,8 @@ class AnswerTraits:
     thinking: ThinkingTags | None = None
     tool_tag: str | None = None
     is_harmony: bool = False
+    is_xtml: bool = False
+    names_recipients: bool = False
 
 
 @lru_cache(maxsize=32)
@@ -47,12 +51,16 @@ def read_traits(template_source: str) -> AnswerTraits:
     is_harmony = "<|channel|>" in template_source and "<|start|>" in template_source
     if "{%" not in template_source and (traits := _read_go(template_source, is_harmony=is_harmony)) is not None:
         return traits
+    template_source = spell_out(template_source)
+    is_xtml = "<|open|>" in template_source and "<|sep|>" in template_source
     return AnswerTraits(
-        thinks=is_harmony or _jinja_thinks(template_source),
+        thinks=is_harmony or is_xtml or _jinja_thinks(template_source),
         calls_tools="tools" in template_source or "tool_call" in template_source,
         answers_calls="tool_calls" in template_source and _TOOL_ROLE.search(template_source) is not None,
         thinking=next((tags for tags in _KNOWN_TAGS if tags.close in template_source), None),
         is_harmony=is_harmony,
+        is_xtml=is_xtml,
+        names_recipients=">>>all" in template_source,
     )
 
 
@@ -96,5 +104,7 @@ def answer_marks(template_source: str) -> tuple[str, ...]:
     traits = read_traits(template_source)
     if traits.is_harmony:
         return harmony.MARKS
+    if traits.is_xtml:
+        return xtml.MARKS
     tags = (traits.thinking.open, traits.thinking.close) if traits.thinking is not None else ()
     return tuple(dict.fromkeys((*tags, *(tool_marks(template_source) if traits.calls_tools else ()))))

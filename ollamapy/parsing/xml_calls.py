@@ -11,10 +11,14 @@ from ollamapy.types import Json
 _PREFIX = re.compile(r"(</?)(?:｜DSML｜|atem:|minimax:)")
 _FUNCTION = re.compile(r'<(function|invoke)(?:=|\s+name=)["\']?([^"\'>\n]+)["\']?\s*>(.*?)</\1>', re.DOTALL)
 _PARAMETER = re.compile(
-    r'<parameter(?:=|\s+name=)["\']?([^"\'>\n]+)["\']?(?:\s+string="(true|false)")?\s*>'
-    r"(.*?)(?:</parameter>|(?=<parameter[=\s])|\Z)",
+    r'<(?:parameter|param)(?:=|\s+name=)["\']?([^"\'>\n]+)["\']?(?:\s+string="(true|false)")?\s*>'
+    r"(?:<!\[CDATA\[(.*?)\]\]></param>|(.*?)(?:</parameter>|</param>|(?=<(?:parameter|param)[=\s])|\Z))",
     re.DOTALL,
 )
+_ELEMENT = re.compile(r"<(/?)([^>\n]+)>")
+_INVOKE = re.compile(r'invoke name="([^"]+)"')
+MINIMAX_MARK = "]<]minimax[>["
+MAX_NESTING = 50
 _PAIR = re.compile(r"\s*<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>\s*", re.DOTALL)
 _NAME = re.compile(r"\s*([\w.:-]+)\s*")
 
@@ -46,7 +50,8 @@ def _read_parameters(name: str, body: str, declared: Declared) -> dict[str, Json
     if _PARAMETER.sub("", body).strip():
         return None
     types = declared.get(name, {})
-    return {m[1].strip(): _value(m[3], types.get(m[1].strip(), ()), m[2]) for m in _PARAMETER.finditer(body)}
+    found = ((match[1].strip(), match) for match in _PARAMETER.finditer(body))
+    return {key: _value(m[4], types.get(key, ()), m[2]) if m[3] is None else m[3] for key, m in found}
 
 
 def _value(text: str, types: tuple[str, ...], is_text: str | None) -> Json:
@@ -59,6 +64,67 @@ def _value(text: str, types: tuple[str, ...], is_text: str | None) -> Json:
 def read_function_tail(body: str, declared: Declared) -> list[Found] | None:
     """Read a function whose opening `<function=` is gone."""
     return read_functions(f"<function={body}</function>", declared)
+
+
+def read_named_function_tail(body: str, declared: Declared) -> list[Found] | None:
+    """Read a function whose opening `<function name=` is gone."""
+    return read_functions(f"<function name={body}</function>", declared)
+
+
+def read_hunyuan(body: str, declared: Declared) -> list[Found] | None:
+    """Read Hunyuan's form: GLM's, with a mark behind the name and a suffix on each tag."""
+    return read_pairs(body.replace(":opensource>", ">").replace("<tool_sep>", "\n", 1), declared)
+
+
+def read_minimax(body: str, declared: Declared) -> list[Found] | None:
+    """Read MiniMax M3's functions: elements within elements, a mark before each of their tags."""
+    head, *parts = body.split(MINIMAX_MARK)
+    reader = _ElementReader(declared)
+    if head.strip() or not all(map(reader.take, parts)) or reader.is_open:
+        return None
+    return reader.found or None
+
+
+class _ElementReader:
+    """Builds calls from the tags of invokes; their elements are text, objects, or lists of items."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+        self._open: list[tuple[str, str, list[tuple[str, Json]]]] = []  # tag, text behind it, elements in it
+        self.found: list[Found] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a closing tag is missing."""
+        return bool(self._open)
+
+    def take(self, part: str) -> bool:
+        """Take a tag and the text up to the next one; False if it does not belong here."""
+        tag = _ELEMENT.match(part)
+        if tag is None:
+            return False
+        text = part[tag.end() :]
+        if tag[1]:
+            return not text.strip() and bool(self._open) and self._close(tag[2])
+        self._open.append((tag[2], text, []))
+        return len(self._open) <= MAX_NESTING and (len(self._open) > 1 or _INVOKE.fullmatch(tag[2]) is not None)
+
+    def _close(self, name: str) -> bool:
+        tag, text, elements = self._open.pop()
+        if not self._open:
+            invoke = _INVOKE.fullmatch(tag)
+            self.found.append(Found(invoke[1] if invoke else tag, dict(elements)))
+            return name == "invoke"
+        self._open[-1][2].append((tag, self._value(tag, text, elements)))
+        return name == tag
+
+    def _value(self, tag: str, text: str, elements: list[tuple[str, Json]]) -> Json:
+        if elements:
+            is_list = all(key == "item" for key, _ in elements)
+            return [value for _, value in elements] if is_list else dict(elements)
+        invoke = _INVOKE.fullmatch(self._open[0][0])
+        types = self._declared.get(invoke[1], {}) if invoke and len(self._open) == 1 else {}
+        return convert_text(text, types.get(tag, ()))
 
 
 def read_pairs(body: str, declared: Declared) -> list[Found] | None:

@@ -13,8 +13,7 @@ import pytest
 from ollamapy.parsing import harmony
 from ollamapy.parsing.answer import answer_parser
 from ollamapy.parsing.call_forms import ARGUMENTS, HARMONY, IS_TEXT, KEY, NAME, VALUE, CallForm
-from ollamapy.parsing.call_grammar import literal, required_call
-from ollamapy.parsing.tool_calls import find_form
+from ollamapy.parsing.call_grammar import form_of, literal, required_call
 from ollamapy.parsing.traits import read_traits
 from tests.parsing.splits import same_however_cut
 from tests.parsing.test_families import CASES
@@ -76,7 +75,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_call_in_the_familys_form_is_admitted_and_read(source: str, accepts: Callable[[str, str], bool]) -> None:
-    grammar, form = required_call(source, TOOLS, {}, {}), find_form(source)
+    grammar, form = required_call(source, TOOLS, {}, {}), form_of(source)
     for name, arguments in CALLS:
         text = written(form, name, arguments)
         assert accepts(grammar, text), text
@@ -89,7 +88,7 @@ def test_a_call_in_the_familys_form_is_admitted_and_read(source: str, accepts: C
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_nothing_but_a_declared_call_is_admitted(source: str, accepts: Callable[[str, str], bool]) -> None:
-    grammar, form = required_call(source, TOOLS, {}, {}), find_form(source)
+    grammar, form = required_call(source, TOOLS, {}, {}), form_of(source)
     good = written(form, "get_weather", {"city": "Oslo", "days": 3})
     assert not accepts(grammar, good.replace("get_weather", "get_secret"))
     assert not accepts(grammar, f"Sure. {good}")

@@ -31,8 +31,9 @@ LOST_CALLS = WITH_RESULTS
 GAP_BELOW_SYSTEM = WITH_SYSTEM - {"tool turns", "two calls"}
 # llama.cpp rewrites tool results for this older template of Gemma 4; we give it what it asks for.
 REWRITTEN_RESULTS = WITH_RESULTS | {"tool turns"}
-# We ask a model that can think to do so unless told otherwise; llama.cpp never sets `thinking` without tools.
+# `thinking` says in these templates whether the model thinks: we set it, which llama.cpp does not.
 UNASKED_THINKING = frozenset({"user", "thinking in history"})
+THINKING_OFF = frozenset(name for name in CASES if name.endswith("thinking off"))
 # The template takes several texts as they came; llama.cpp joins them by line breaks first.
 JOINED_PARTS = frozenset({"content parts"})
 # llama.cpp turns an answer with thinking into parts, of which this template writes none.
@@ -40,6 +41,7 @@ LOST_ANSWER = frozenset({"thinking in history"})
 
 DIFFERENCES = {
     "Apriel-1.6-15b-Thinker-fixed": PRINTED_DICTIONARY,
+    "Kimi-K3": THINKING_OFF,
     "LFM2.5-8B-A1B": JOINED_PARTS,
     "deepseek-ai-DeepSeek-R1-Distill-Llama-8B": LOST_CALLS,
     "google-gemma-2-2b-it": GAP_BELOW_SYSTEM,
