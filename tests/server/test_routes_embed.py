@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ import httpx
 import ollama
 import openai
 import pytest
+from gguf import GGUFReader
 
 from tests.fakes.worker import fake_worker_command
 from tests.reranker import make_reranker
@@ -261,6 +263,18 @@ def test_token_ids_are_taken_as_they_are(real):
 
 
 # ---- what goes wrong
+
+
+def test_vectors_that_are_no_numbers_are_a_400(real, shared_models, tmp_path):
+    source = shared_models / "gguf" / GLOVE
+    (types,) = [tensor for tensor in GGUFReader(source).tensors if tensor.name == "token_types.weight"]
+    data, start = source.read_bytes(), int(types.data_offset)
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(data[:start] + struct.pack("<f", math.nan) * 128 + data[start + 512 :])
+    create(real, "broken", broken)
+    for path in ("/api/embed", "/v1/embeddings"):
+        wanted = (400, "embedding contains NaN or Inf values")
+        assert refusal(real, path, model="broken", input=["a cat", "a dog"]) == wanted
 
 
 def test_a_client_that_goes_away_ends_its_work(faked):
