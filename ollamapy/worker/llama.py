@@ -300,20 +300,18 @@ class Llama:
         return ctypes.cast(api._lib.llama_tokenize, ctypes.c_void_p).value or 0
 
     def token_table(self) -> list[tuple[bytes, bool]]:
-        """Return each token's bytes and whether it is special; safe beside a running decode."""
+        """Return each token's bytes and whether text can't produce it; safe beside a running decode.
+
+        llama.cpp finds user-defined tokens such as `<think>` in any text, so they are text.
+        """
         buffer = ctypes.create_string_buffer(_LONGEST_PIECE)
         table = []
         for token in range(self.n_vocab):
             size = int(api.llama_token_to_piece(self._vocab, token, buffer, _LONGEST_PIECE, 0, True))
             piece = buffer.raw[: max(size, 0)]
-            table.append((piece, self._is_special(token, piece)))
+            is_control = api.llama_vocab_get_attr(self._vocab, token) & api.LLAMA_TOKEN_ATTR_CONTROL
+            table.append((piece, bool(is_control)))
         return table
-
-    def _is_special(self, token: int, piece: bytes) -> bool:
-        attributes = api.llama_vocab_get_attr(self._vocab, token)
-        looks_special = piece.startswith(b"<") and piece.endswith(b">")
-        user_defined = attributes & api.LLAMA_TOKEN_ATTR_USER_DEFINED
-        return bool(attributes & api.LLAMA_TOKEN_ATTR_CONTROL or (user_defined and looks_special))
 
     @property
     def end_tokens(self) -> list[int]:

@@ -187,6 +187,15 @@ def test_a_grammar_admits_only_what_it_says(driver: Driver) -> None:
     assert driver.finished[request_id].reason == "stop"
 
 
+def test_a_grammar_may_ask_for_text_that_is_a_token_of_its_own(wren_gguf: Path) -> None:
+    driver = Driver(load_llama(wren_gguf))
+    for text in ("a <think> b", "</tool_call>", "<|im_end|>"):
+        grammar = json.dumps({"grammars": [{"json_schema": {"const": text}}]})
+        constraint = ConstraintFactory(driver.llama).build(grammar)
+        assert driver.answer("Hi", max_tokens=40, constraint=constraint) == json.dumps(text)
+    driver.llama.close()
+
+
 def test_a_broken_grammar_is_refused(llama: Llama) -> None:
     with pytest.raises(InvalidInputError, match="format"):
         ConstraintFactory(llama).build("root ::= root")
