@@ -64,7 +64,9 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMAPY_INSECURE_BIND": "serve on other addresses than loopback although no key is set (default false)",
     "OLLAMAPY_REGISTRIES": "registries to pull from and push to, separated by commas: "
     "https://[user:password@]host[:port], http:// for one without TLS, host=URL for a mirror",
-    "OLLAMAPY_REGISTRIES_FILE": "TOML file with a table per registry (default ~/.config/ollamapy/registries.toml)",
+    "OLLAMAPY_REGISTRIES_FILE": "TOML file of registries (default ollamapy/registries.toml in XDG_CONFIG_HOME)",
+    "XDG_CONFIG_HOME": "folder of configuration files (default ~/.config)",
+    "HOME": "the home folder, where XDG_CONFIG_HOME is not set",
     "OLLAMAPY_OFFLINE": "never connect to a registry (default false)",
     "OLLAMAPY_MAX_RATE": "most bytes per second that pulls and pushes take, such as 20M (default: all there are)",
     "HF_TOKEN": "token for Hugging Face",

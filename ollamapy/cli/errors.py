@@ -10,6 +10,7 @@ from ollamapy.errors import (
     InvalidInputError,
     NotFoundError,
     OllamapyError,
+    RegistryError,
     RunnerError,
     ServiceError,
     StoreError,
@@ -28,6 +29,7 @@ EXIT_CODES: Mapping[type[OllamapyError], int] = {
     CapacityError: 6,
     RunnerError: 7,
     ServiceError: 8,
+    RegistryError: 9,
 }
 
 

@@ -32,6 +32,12 @@ EXPECTED = {
     "WorkerExitedError": 500,
     "WorkerTimeoutError": 504,
     "ServiceError": 503,
+    "RegistryError": 500,
+    "RemoteNotFoundError": 500,
+    "UnauthorizedError": 500,
+    "RegistryUnavailableError": 500,
+    "TransferError": 500,
+    "DiskFullError": 507,
 }
 CLASSES = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
 
