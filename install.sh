@@ -46,14 +46,14 @@ as_root() { # the words that make a command run as root
     if [ "$(id -u)" -eq 0 ]; then echo ""; else echo "sudo "; fi
 }
 
-package_command() { # DEBIAN FEDORA ALPINE ARCH SUSE MAC: the command that installs it here
+package_command() { # DEBIAN FEDORA ALPINE ARCH SUSE MAC PLAIN: the command that installs it here, else plain words
     if [ "$os" = Darwin ]; then echo "$6"
     elif command -v apt-get >/dev/null 2>&1; then echo "$(as_root)apt-get install -y $1"
     elif command -v dnf >/dev/null 2>&1; then echo "$(as_root)dnf install -y $2"
     elif command -v apk >/dev/null 2>&1; then echo "$(as_root)apk add $3"
     elif command -v pacman >/dev/null 2>&1; then echo "$(as_root)pacman -S --needed $4"
     elif command -v zypper >/dev/null 2>&1; then echo "$(as_root)zypper install -y $5"
-    else echo "install $1 with your system's package manager"
+    else echo "install $7 with your system's package manager"
     fi
 }
 
@@ -159,15 +159,18 @@ find_python() { # sets python: the first that is new enough and can make a priva
 explain_python() {
     if [ -n "$no_venv" ]; then
         die "$no_venv can't make a private environment: its venv module is not installed." \
-            "$(package_command python3-venv python3-pip py3-pip python python3-pip 'brew install python')"
+            "$(package_command python3-venv python3-pip py3-pip python python3-pip 'brew install python' \
+                "Python's venv and ensurepip modules")"
     fi
-    python_fix=$(package_command 'python3.11 python3.11-venv' python3.12 python3 python python312 'brew install python')
+    python_fix=$(package_command 'python3.11 python3.11-venv' python3.12 python3 python python312 'brew install python' \
+        'Python 3.11 or newer with its venv module')
     [ -z "$too_old" ] || die "ollamapy needs Python 3.11 or newer; this machine has $too_old." "$python_fix"
     die "ollamapy needs Python 3.11 or newer; none was found on the PATH." "$python_fix"
 }
 
 compiler_fix() {
-    package_command build-essential 'gcc gcc-c++ make' build-base base-devel 'gcc gcc-c++ make' 'xcode-select --install'
+    package_command build-essential 'gcc gcc-c++ make' build-base base-devel 'gcc gcc-c++ make' 'xcode-select --install' \
+        'a C++ compiler (g++ or clang++) and make'
 }
 
 find_compiler() { # sets compiler: a C++ compiler that really compiles, or nothing
@@ -377,8 +380,9 @@ activate_environment() { # switch the launcher to the new environment, then drop
     unfinished=""
     for old in "$lib"/env-*; do
         [ "$old" = "$env_dir" ] || [ ! -d "$old" ] || {
+            stop_daemons "$old/" "the earlier version; the next command starts the new one"
             rm -rf "$old"
-            say "  replaced the earlier version; if its daemon still runs, restart it"
+            say "  replaced the earlier version"
         }
     done
 }
@@ -404,7 +408,7 @@ choose_profile() { # sets profile and path_line for the user's shell
 }
 
 add_to_path() {
-    case ":$PATH:" in *":$bin:"*) return ;; esac
+    case ":$PATH:" in *":$bin:"*) return 0 ;; esac
     choose_profile
     if [ "$modify_path" = no ]; then
         say "$bin is not on the PATH; this line puts it there:"
@@ -473,9 +477,13 @@ install_new() {
 }
 
 uninstall() {
-    [ -f "$lib/manifest" ] || { say "ollamapy is not installed at $prefix; nothing to remove."; return; }
+    [ -f "$lib/manifest" ] || {
+        say "ollamapy is not installed at $prefix; nothing to remove there."
+        tell_kept_models
+        return 0
+    }
     find_data
-    stop_daemons
+    stop_daemons "$lib/env-" "ollamapy at $prefix"
     sed -n 's/^line	//p' "$lib/manifest" | while IFS= read -r profile; do remove_from_path "$profile"; done
     sed -n 's/^file	//p' "$lib/manifest" | while IFS= read -r file; do [ -s "$file" ] || rm -f "$file"; done
     sed -n 's/^link	//p' "$lib/manifest" | while IFS= read -r link; do
@@ -506,10 +514,10 @@ print(platformdirs.user_log_path("ollamapy", appauthor=False))' 2>/dev/null) || 
     done
 }
 
-stop_daemons() { # daemons and workers that run from the environment which goes away
-    daemons=$(ps -A -o pid= -o args= | awk -v place="$lib/env-" 'index($0, place) && !/awk/ { print $1 }')
+stop_daemons() { # PLACE WHAT: stop the daemons and workers that run from an environment which goes away
+    daemons=$(ps -A -o pid= -o args= | awk -v place="$1" 'index($0, place) && !/awk/ { print $1 }')
     for daemon in $daemons; do
-        if kill "$daemon" 2>/dev/null; then say "Stopping process $daemon, which runs from $prefix."; fi
+        if kill "$daemon" 2>/dev/null; then say "Stopping process $daemon, which runs $2."; fi
     done
     waited=0
     for daemon in $daemons; do
@@ -533,7 +541,20 @@ remove_models() {
         say "Removed the models."
     else
         say "Kept the models in $models."
+        tell_removal
     fi
+}
+
+tell_removal() { say "To remove them: rm -rf $(quote "$models")"; }
+
+tell_kept_models() { # after an earlier --uninstall: the models that it kept
+    if [ "$os" = Darwin ]; then models="$HOME/Library/Application Support/ollamapy/models"
+    else models=${XDG_DATA_HOME:-$HOME/.local/share}/ollamapy/models
+    fi
+    [ ! -d "$models" ] || {
+        say "The models of an earlier installation are in $models."
+        tell_removal
+    }
 }
 
 demo() {

@@ -208,6 +208,70 @@ def test_uninstall_where_nothing_is_installed_changes_nothing(machine: Machine) 
     assert machine.files() == {}
 
 
+FAKE_PYTHON = """\
+case "$1 $2" in
+    "-m venv") for last; do :; done
+        mkdir -p "$last/bin" && cp "$0" "$last/bin/python" && cp "$(dirname "$0")/program" "$last/bin/ollamapy" ;;
+    "-c "*_base_executable*) echo "$(dirname "$0")/${FAKE_BASE:-python3.13}" ;;
+esac"""
+FAKE_PROGRAM = """\
+case "$1" in
+    serve) echo listening; read -r _ ;;
+    run) echo "an answer of $2" ;;
+esac"""
+
+
+@pytest.fixture
+def quick(machine: Machine) -> Machine:
+    """A machine whose Python makes empty environments, so that a whole installation takes a moment."""
+    for name, script in (("python3.13", FAKE_PYTHON), ("other", FAKE_PYTHON), ("program", FAKE_PROGRAM)):
+        machine = add_tool(machine, name, script)
+    return add_tool(machine, "df", "echo Filesystem; echo /dev/disk 99 9 99999999 9% /")
+
+
+def test_an_installation_into_a_folder_on_the_path_runs_the_demo(quick: Machine) -> None:
+    path = f"{quick.environ['PATH']}:{quick.prefix}/bin"
+    on_path = Machine(quick.root, {**quick.extra, "PATH": path})
+    for _ in range(2):
+        run = on_path.run("--backend=cpu", "--demo")
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "an answer of wren" in run.stdout
+    assert not any(path.endswith(".bashrc") for path in on_path.files())
+
+
+def test_an_upgrade_stops_the_daemon_of_the_earlier_version_and_says_so(quick: Machine) -> None:
+    assert quick.run("--backend=cpu").returncode == 0
+    (old,) = (quick.prefix / "lib" / "ollamapy").glob("env-*")
+    command = [str(old / "bin" / "ollamapy"), "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == "listening\n"
+        run = Machine(quick.root, {**quick.extra, "FAKE_BASE": "other"}).run("--backend=cpu")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert daemon.returncode == -signal.SIGTERM
+    assert f"Stopping process {daemon.pid}, which runs the earlier version; the next command starts" in run.stdout
+    assert not old.exists()
+
+
+def test_a_second_uninstall_tells_where_the_models_still_are(quick: Machine) -> None:
+    models = quick.home / ".local" / "share" / "ollamapy" / "models"
+    models.mkdir(parents=True)
+    quick = add_tool(quick, "uname", "echo Linux")
+    run = quick.run("--uninstall")
+    assert run.returncode == 0
+    assert f"are in {models}." in run.stdout
+    assert f"rm -rf '{models}'" in run.stdout
+
+
+def test_on_an_unknown_system_the_remedy_is_told_in_plain_words(machine: Machine) -> None:
+    for name in PYTHONS:
+        machine = add_tool(machine, name, "exit 127")
+    machine = hide_tools(machine, ("apt-get", "dnf", "apk", "pacman", "zypper"))
+    run = machine.run()
+    assert run.returncode == 1
+    assert "install Python 3.11 or newer with its venv module with your system's package manager" in run.stderr
+
+
 @pytest.mark.install
 def test_a_missing_compiler_is_explained_and_leaves_nothing(tmp_path: Path) -> None:
     machine = make_machine(tmp_path, **OFFLINE)
