@@ -20,6 +20,7 @@ from ollamapy.dialects.native import (
     ListRecord,
     LoadedListRecord,
     ProgressRecord,
+    PruneRecord,
     Record,
     ShowRecord,
     VersionRecord,
@@ -65,7 +66,7 @@ class Client:
         """Tell who answers at the address; raises nothing for an address that is silent or strange."""
         call = calls.version()
         try:
-            with self._send(call) as response:
+            with self._send(call, is_probe=True) as response:
                 return presence(response.status, response.read())
         except NO_CONNECTION:
             return "absent"
@@ -111,6 +112,18 @@ class Client:
     def rerank(self, request: RerankRequest) -> RerankRecord:
         """Return documents by how well they answer a query, the best first; raises ModelNotFoundError."""
         return self._ask(calls.rerank(request), RerankRecord)
+
+    def pull(self, model: str, *, insecure: bool = False) -> Generator[ProgressRecord, None, None]:
+        """Fetch a model from its registry and stream the steps."""
+        return self._stream(calls.pull(model, insecure=insecure), ProgressRecord)
+
+    def push(self, model: str, *, insecure: bool = False) -> Generator[ProgressRecord, None, None]:
+        """Send a model to its registry and stream the steps."""
+        return self._stream(calls.push(model, insecure=insecure), ProgressRecord)
+
+    def prune(self, *, dry_run: bool = False) -> PruneRecord:
+        """Remove what no model needs and return it; `dry_run` only returns it."""
+        return self._ask(calls.prune(dry_run=dry_run), PruneRecord)
 
     def unload(self, model: str) -> None:
         """Take a model out of memory; raises ModelNotFoundError."""
@@ -169,13 +182,18 @@ class Client:
 
     @contextmanager
     def _send(
-        self, call: Call, content: Iterator[bytes] | None = None, size_bytes: int | None = None
+        self,
+        call: Call,
+        content: Iterator[bytes] | None = None,
+        size_bytes: int | None = None,
+        *,
+        is_probe: bool = False,
     ) -> Iterator[httpcore.Response]:
         with self._pool.stream(
             call.method,
             self._endpoint.url(call),
             headers=self._endpoint.headers(call, size_bytes),
             content=content or call.body or None,
-            extensions=self._endpoint.extensions(),
+            extensions=self._endpoint.extensions(is_probe=is_probe),
         ) as response:
             yield response

@@ -12,6 +12,7 @@ from ollamapy.errors import InvalidInputError
 from ollamapy.version import __version__
 
 CONNECT_SECONDS = 10.0
+PROBE_SECONDS = 5.0  # a server of this API tells its version at once, also while it is busy
 NO_CONNECTION = (httpcore.ConnectError, httpcore.ConnectTimeout)
 BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 
@@ -39,9 +40,11 @@ class Endpoint:
             headers.append(("Authorization", f"Bearer {self.api_key}"))
         return headers
 
-    def extensions(self) -> dict[str, dict[str, float | None]]:
-        """Return the time limits in httpcore's terms."""
+    def extensions(self, *, is_probe: bool = False) -> dict[str, dict[str, float | None]]:
+        """Return the time limits in httpcore's terms; a probe is bounded also where nothing else is."""
         limit = self.timeout_seconds
+        if is_probe:
+            limit = PROBE_SECONDS if limit is None else min(limit, PROBE_SECONDS)
         return {"timeout": {"connect": CONNECT_SECONDS, "read": limit, "write": limit, "pool": None}}
 
 

@@ -67,7 +67,7 @@ def interrupted(base_url: str) -> ServiceError:
 def foreign(base_url: str) -> ServiceError:
     """Return the error for an address where another program answers."""
     return ServiceError(
-        f"something answers at {base_url} but does not speak Ollama's API; "
+        f"something listens at {base_url} but does not speak Ollama's API; "
         "stop it, or set OLLAMA_HOST to another address such as 127.0.0.1:11500"
     )
 

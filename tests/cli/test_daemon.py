@@ -29,8 +29,16 @@ def test_another_program_at_the_address_is_named(ollamapy: Command) -> None:
     with serving(other_app()) as url:
         done = ollamapy("list", OLLAMA_HOST=url)
     assert done.returncode == 8
-    assert done.stderr.startswith(f"Error: something answers at {url} but does not speak Ollama's API;")
+    assert done.stderr.startswith(f"Error: something listens at {url} but does not speak Ollama's API;")
     assert "OLLAMA_HOST" in done.stderr
+
+
+def test_a_program_that_takes_connections_and_never_answers_is_given_up_and_named(ollamapy: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = ollamapy("list", OLLAMA_HOST=url)
+    assert (done.returncode, done.stdout) == (8, "")
+    assert done.stderr.startswith(f"Error: something listens at {url} but does not speak Ollama's API;")
 
 
 def test_a_daemon_elsewhere_that_does_not_answer_is_an_error(ollamapy: Command) -> None:

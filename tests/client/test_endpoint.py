@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ollamapy.client import Client, calls
-from ollamapy.client.endpoint import make_endpoint
+from ollamapy.client.endpoint import PROBE_SECONDS, make_endpoint
 from ollamapy.errors import InvalidInputError
 from ollamapy.version import __version__
 
@@ -35,6 +35,16 @@ def test_the_key_and_our_name_are_sent() -> None:
     assert headers["Authorization"] == "Bearer secret"
     assert headers["User-Agent"] == f"ollamapy/{__version__}"
     assert headers["Content-Type"] == "application/json"
+
+
+def test_a_probe_is_bounded_also_where_requests_are_not() -> None:
+    def read_limits(timeout_seconds: float | None) -> list[float | None]:
+        endpoint = make_endpoint(None, None, timeout_seconds)
+        return [endpoint.extensions(is_probe=is_probe)["timeout"]["read"] for is_probe in (False, True)]
+
+    assert read_limits(None) == [None, PROBE_SECONDS]
+    assert read_limits(100) == [100, PROBE_SECONDS]
+    assert read_limits(0.5) == [0.5, 0.5]
 
 
 def test_the_key_is_not_shown() -> None:
