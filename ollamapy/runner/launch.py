@@ -10,10 +10,21 @@ from collections.abc import Sequence
 
 from ollamapy import wire
 from ollamapy.errors import LoadError
-from ollamapy.runner.process import DEFAULT_GRACE, Grace, WorkerProcess, spawn_worker
+from ollamapy.runner.process import DEFAULT_GRACE, PACKAGE_FOLDER, Grace, WorkerProcess, spawn_worker
 from ollamapy.runner.runner import Runner
 
-WORKER_COMMAND = (sys.executable, "-m", "ollamapy.worker")
+
+def worker_command(search_path: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that runs a worker; `search_path` is this interpreter's `sys.path`.
+
+    `-P` keeps the folder that it runs in, which is the package's, from coming before the standard library. A checkout
+    that is not installed is found in no other way.
+    """
+    is_installed = str(PACKAGE_FOLDER) in search_path[1:]
+    return (sys.executable, *(("-P",) if is_installed else ()), "-m", "ollamapy.worker")
+
+
+WORKER_COMMAND = worker_command(sys.path)
 
 _log = logging.getLogger("ollamapy.runner")
 

@@ -222,6 +222,11 @@ async def spawn_worker(command: Sequence[str], grace: Grace = DEFAULT_GRACE) -> 
         _, process = await loop.subprocess_exec(
             lambda: WorkerProcess(grace), *command, cwd=PACKAGE_FOLDER, start_new_session=True
         )
+    except FileNotFoundError as exc:
+        raise LoadError(
+            "could not start a worker process: the installation was replaced or removed while the daemon ran; "
+            "restart the daemon"
+        ) from exc
     except OSError as exc:
         raise LoadError(f"could not start a worker process: {exc.strerror or 'it was refused'}") from exc
     _log.debug("started worker %d", process.pid)

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from ollamapy.runner.launch import WorkerPool
+from ollamapy.errors import LoadError
+from ollamapy.runner.launch import WorkerPool, worker_command
+from ollamapy.runner.process import PACKAGE_FOLDER
 from tests.fakes.worker import fake_worker_command
 from tests.runner.conftest import LOAD, answer, is_running
 
@@ -15,6 +18,18 @@ pytestmark = pytest.mark.anyio
 
 def make_pool(*, keep_spare: bool = True) -> WorkerPool:
     return WorkerPool(fake_worker_command(), keep_spare=keep_spare, spare_delay_seconds=0)
+
+
+def test_a_worker_imports_nothing_that_only_lies_beside_the_package() -> None:
+    assert worker_command(["/bin", "/lib", str(PACKAGE_FOLDER)])[1:] == ("-P", "-m", "ollamapy.worker")
+    assert worker_command([str(PACKAGE_FOLDER), "/lib"])[1:] == ("-m", "ollamapy.worker")
+
+
+async def test_a_daemon_whose_installation_is_gone_says_that_it_needs_a_restart(tmp_path: Path) -> None:
+    pool = WorkerPool((str(tmp_path / "python"), "-m", "ollamapy.worker"), keep_spare=False)
+    with pytest.raises(LoadError, match=r"the installation was replaced or removed .* restart the daemon"):
+        await pool.runner("first", LOAD).start()
+    await pool.close()
 
 
 async def test_there_is_no_spare_before_the_first_load() -> None:
