@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from ollamapy.actions.templates import check_template
-from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.errors import InvalidFileError, InvalidInputError, StoreError, UnsupportedError
 from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
 from ollamapy.options import options_to_json
@@ -123,7 +123,22 @@ def _add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> No
 
 
 def read_gguf(store: Store, path: str, digest: Digest) -> Header:
-    """Check an uploaded file as llama.cpp needs it; raises InvalidFileError that names it as the client does."""
+    """Check an uploaded file as llama.cpp needs it, and drop it where it is refused and no model has it.
+
+    Raises InvalidFileError and UnsupportedError that name the file as the client does, StoreError for a damaged blob.
+    """
+    try:
+        return _checked_gguf(store, path, digest)
+    except (InvalidFileError, UnsupportedError) as exc:
+        if store.delete_damaged(digest):
+            raise StoreError(
+                f"the blob {digest} was damaged in the model store and has been removed; send {_shown(path)} again"
+            ) from exc
+        store.prune([digest])
+        raise
+
+
+def _checked_gguf(store: Store, path: str, digest: Digest) -> Header:
     if path.lower().endswith(".safetensors"):
         raise UnsupportedError(f"{_shown(path)}: safetensors are not supported; convert the model to GGUF first")
     try:

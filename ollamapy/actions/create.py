@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from ollamapy.actions.build import build_model, check_request
 from ollamapy.actions.bundled import find_manifest
 from ollamapy.actions.services import Services
-from ollamapy.errors import ModelNotFoundError
+from ollamapy.errors import ManifestError, ModelNotFoundError
 from ollamapy.names import Digest, ModelName
 from ollamapy.store import Model, Store, load_model
 from ollamapy.types import CreateRequest, Progress
@@ -48,5 +48,5 @@ def _read_base(store: Store, text: str) -> Model:
 def _digests(store: Store, name: ModelName) -> tuple[Digest, ...]:
     try:
         return store.read_manifest(name).manifest.digests
-    except ModelNotFoundError:
+    except (ModelNotFoundError, ManifestError):  # a damaged one is replaced
         return ()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from ollamapy.actions.copy import parse_as
 from ollamapy.actions.services import Services
-from ollamapy.errors import InvalidInputError, ModelNotFoundError
+from ollamapy.errors import InvalidInputError, ModelNotFoundError, StoreError
 from ollamapy.names import ModelName
 from ollamapy.store import Store
+
+logger = logging.getLogger("ollamapy.actions")
 
 
 async def delete(services: Services, asked: str) -> None:
@@ -23,6 +26,11 @@ async def delete(services: Services, asked: str) -> None:
 
 
 def _delete(store: Store, name: ModelName) -> None:
-    stored = store.read_manifest(name)
-    store.delete_manifest(stored.name)
-    store.prune(stored.manifest.digests)
+    """Delete the manifest even where it can't be read; what it named is then left to the next prune."""
+    try:
+        digests = store.read_manifest(name).manifest.digests
+    except StoreError as exc:
+        logger.warning("deleting %s, whose manifest is damaged: %s", name, exc.message)
+        digests = ()
+    store.delete_manifest(name)
+    store.prune(digests)

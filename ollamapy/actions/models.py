@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ollamapy.actions.bundled import find_manifest
-from ollamapy.errors import InvalidFileError, LoadError, ModelNotFoundError, UnsupportedError
+from ollamapy.errors import InvalidFileError, LoadError, ManifestError, ModelNotFoundError, UnsupportedError
 from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
 from ollamapy.parsing.choice import choose_template
@@ -58,7 +58,7 @@ class ModelCache:
         return await self.read(store, stored), stored
 
     async def read(self, store: Store, stored: StoredManifest) -> ResolvedModel:
-        """Return the model of a manifest; raises ManifestError, InvalidFileError, UnsupportedError."""
+        """Return the model of a manifest; raises ManifestError, UnsupportedError."""
         key = (stored.name, stored.digest)
         if key not in self._models or not is_current(self._models[key].header):
             self._models[key] = await asyncio.to_thread(read_model, store, stored.name, self._go_templates)
@@ -101,7 +101,12 @@ def is_current(header: Header) -> bool:
 def read_model(store: Store, name: ModelName, go_templates: bool | None = None) -> ResolvedModel:
     """Read a model from the store; blocks."""
     model = load_model(store, name)
-    header = model.header()
+    try:
+        header = model.header()
+    except InvalidFileError as exc:
+        raise ManifestError(
+            f"model '{name}' is damaged ({exc.message}); remove it with `ollamapy rm`, and create or pull it again"
+        ) from exc
     template = choose_template(model.template, header.chat_template() or None, go_templates)
     abilities = capabilities(model, header, template)
     if template is None:

@@ -147,12 +147,16 @@ def _wanted(store: Store, plan: Plan, digest: Digest, size: int) -> Wanted:
 
 
 def _missing(store: Store, plan: Plan) -> list[tuple[Digest, int]]:
-    """Return the blobs that are not in the store; raises TransferError for one that is, with another size."""
+    """Return the blobs that are not in the store, and delete damaged ones that are.
+
+    Raises TransferError for one that is whole but has another size than the manifest tells.
+    """
     missing = []
     for digest, size in plan.blobs:
-        if not store.has_blob(digest):
+        has_size = store.has_blob(digest) and store.blob_size(digest) == size
+        if not store.has_blob(digest) or (not has_size and store.delete_damaged(digest)):
             missing.append((digest, size))
-        elif store.blob_size(digest) != size:
+        elif not has_size:
             raise TransferError(f"the manifest gives blob {digest} another size than it has")
     return missing
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
-from ollamapy.errors import InvalidInputError, NotFoundError
+from ollamapy.errors import OllamapyError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def command(*, models: list[str]) -> None:
     """Remove models; those in memory are unloaded first."""
     with connect() as client:
         for model in models:
-            with suppress(NotFoundError, InvalidInputError):  # removing tells better what is wrong with the name
+            with suppress(OllamapyError):  # a damaged model can't be unloaded; removing tells what is wrong
                 client.unload(model)
             client.delete(model)
             render.line(f"deleted '{model}'")

@@ -5,7 +5,15 @@ from __future__ import annotations
 from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.capabilities import capabilities
 from ollamapy.store.gojson import encode_go_json, sort_keys
-from ollamapy.store.manifests import CONFIG_TYPE, MANIFEST_TYPE, Layer, Manifest, StoredManifest, parse_manifest
+from ollamapy.store.manifests import (
+    CONFIG_TYPE,
+    MANIFEST_TYPE,
+    DamagedManifest,
+    Layer,
+    Manifest,
+    StoredManifest,
+    parse_manifest,
+)
 from ollamapy.store.models import (
     ADAPTER_TYPE,
     LICENSE_TYPE,
@@ -36,6 +44,7 @@ __all__ = [
     "TEMPLATE_TYPE",
     "WEIGHTS_TYPE",
     "BlobWriter",
+    "DamagedManifest",
     "Layer",
     "Manifest",
     "Model",

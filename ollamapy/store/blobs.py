@@ -15,7 +15,7 @@ from typing import Self
 
 from ollamapy.errors import DigestMismatchError, InvalidFileError, StoreError
 from ollamapy.names import Digest
-from ollamapy.store.layout import BLOBS, UPLOADS, blob_name, file_size, open_folder, store_errors, write_all
+from ollamapy.store.layout import BLOBS, UPLOADS, blob_name, file_size, open_file, open_folder, store_errors, write_all
 from ollamapy.store.uploads import create_upload, remove_upload, sweep_uploads
 
 COPY_BYTES = 1 << 20
@@ -81,13 +81,23 @@ class BlobWriter:
         if expected is not None and digest != expected:
             raise DigestMismatchError(str(expected), str(digest))
         with store_errors(_ACTION), open_folder(self._root, BLOBS, create=True) as blobs:
-            if file_size(blobs, blob_name(digest)) == self.size:
+            if file_size(blobs, blob_name(digest)) == self.size and _is_whole(blobs, digest):
                 os.utime(blob_name(digest), dir_fd=blobs, follow_symlinks=False)  # in use: others keep what is young
                 return digest
             os.fsync(self._file)
             os.rename(self._name, blob_name(digest), src_dir_fd=self._folder, dst_dir_fd=blobs)
             os.fsync(blobs)
         return digest
+
+
+def _is_whole(blobs: int, digest: Digest) -> bool:
+    """Tell whether a blob's content is that of its digest; False where there is none."""
+    try:
+        file = open_file(blobs, blob_name(digest))
+    except FileNotFoundError:
+        return False
+    with os.fdopen(file, "rb") as content:
+        return hashlib.file_digest(content, hashlib.sha256).hexdigest() == digest.hex
 
 
 def _share_blocks(source: int, target: int) -> bool:
@@ -143,6 +153,17 @@ def delete_blob(root: Path, digest: Digest) -> bool:
                 return True
         except FileNotFoundError:
             return False
+
+
+def delete_damaged(root: Path, digest: Digest) -> bool:
+    """Delete a blob whose content is not that of its digest, and tell whether it was one; reads all of it."""
+    with store_errors("read the model store"):
+        try:
+            with open_folder(root, BLOBS) as blobs:
+                is_damaged = file_size(blobs, blob_name(digest)) is not None and not _is_whole(blobs, digest)
+        except FileNotFoundError:
+            return False
+    return is_damaged and delete_blob(root, digest)
 
 
 def check_writable(root: Path) -> None:

@@ -91,6 +91,16 @@ class StoredManifest:
     modified_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedManifest:
+    """A manifest that can't be read: its name, its file's digest and time (epoch seconds), and why."""
+
+    name: ModelName
+    digest: Digest
+    modified_at: float
+    why: str
+
+
 class _RawLayer(msgspec.Struct):
     digest: str
     size: int
@@ -174,16 +184,30 @@ def read_manifest(root: Path, name: ModelName) -> tuple[StoredManifest, bytes]:
 def list_manifests(root: Path) -> list[StoredManifest]:
     """Return all manifests, the newest first; one that can't be read is logged and left out."""
     found = []
+    for entry in _list(root):
+        if isinstance(entry, StoredManifest):
+            found.append(entry)
+        else:
+            log.warning("skipping the manifest of %s: %s", entry.name, entry.why)
+    return sorted(found, key=lambda stored: (-stored.modified_at, stored.name))
+
+
+def list_damaged(root: Path) -> list[DamagedManifest]:
+    """Return the manifests that can't be read, by name."""
+    return sorted((entry for entry in _list(root) if isinstance(entry, DamagedManifest)), key=lambda entry: entry.name)
+
+
+def _list(root: Path) -> Iterator[StoredManifest | DamagedManifest]:
     with store_errors("read the model store"):
         for name in _find(root, None):
+            data, modified_at = b"", 0.0
             try:
                 read = _read(root, name)
                 if read is not None:
                     data, modified_at = read
-                    found.append(StoredManifest(name, parse_manifest(data), Digest.of(data), modified_at))
+                    yield StoredManifest(name, parse_manifest(data), Digest.of(data), modified_at)
             except (OSError, OllamapyError) as exc:
-                log.warning("skipping the manifest of %s: %s", name, exc)
-    return sorted(found, key=lambda stored: (-stored.modified_at, stored.name))
+                yield DamagedManifest(name, Digest.of(data), modified_at, str(exc))
 
 
 def put_manifest(root: Path, name: ModelName, data: bytes) -> StoredManifest:

@@ -12,7 +12,7 @@ from ollamapy.names import Digest, ModelName
 from ollamapy.store import blobs, manifests
 from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.layout import BLOBS, blob_name, open_file, open_folder, read_file, store_errors
-from ollamapy.store.manifests import Manifest, StoredManifest
+from ollamapy.store.manifests import DamagedManifest, Manifest, StoredManifest
 from ollamapy.store.partial import PartialBlob, list_partials, partial_bytes, remove_partial
 from ollamapy.store.prune import prune_blobs, unused_blobs
 from ollamapy.store.uploads import locked
@@ -66,6 +66,10 @@ class Store:
                 return read_file(file, limit)
             finally:
                 os.close(file)
+
+    def delete_damaged(self, digest: Digest) -> bool:
+        """Delete a blob whose content is not that of its digest, and tell whether it was one; reads all of it."""
+        return blobs.delete_damaged(self.root, digest)
 
     def blob_writer(self) -> BlobWriter:
         """Return a writer for a new blob, to be used in a `with` block."""
@@ -128,6 +132,10 @@ class Store:
     def list_manifests(self) -> list[StoredManifest]:
         """Return all manifests, the newest first; malformed ones are logged and left out."""
         return manifests.list_manifests(self.root)
+
+    def list_damaged(self) -> list[DamagedManifest]:
+        """Return the manifests that can't be read."""
+        return manifests.list_damaged(self.root)
 
     def write_manifest(self, name: ModelName, manifest: Manifest) -> StoredManifest:
         """Write a manifest, over one whose name differs in case alone.

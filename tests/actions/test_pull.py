@@ -348,6 +348,13 @@ def test_a_blob_that_goes_on_for_ever_is_cut_at_its_declared_size(registry, pull
     assert sent < 64 << 20
 
 
+def test_a_blob_that_was_damaged_in_the_store_is_fetched_again(registry, puller):
+    puller.pull(name_of(registry))
+    puller.store.open_blob(Digest.parse(digest_of(WEIGHTS))).write_bytes(WEIGHTS[:1000])
+    puller.pull(name_of(registry))
+    assert content(puller, WEIGHTS) == WEIGHTS
+
+
 def test_a_cached_blob_that_is_named_with_another_size_is_refused(registry, puller):
     puller.pull(name_of(registry))
     manifest = registry.add("me/other:latest", WEIGHTS)

@@ -107,6 +107,18 @@ def test_a_modelfile_becomes_a_model_and_comes_back(machine: Machine, checkout: 
     assert "mine" not in machine("list").stdout
 
 
+def test_a_damaged_model_is_listed_and_removed(machine: Machine, shared_models: Path, tmp_path: Path) -> None:
+    (tmp_path / "Modelfile").write_text(f"FROM {shared_models}/gguf/stories260K-f32.gguf\n")
+    assert machine("create", "story", "-f", str(tmp_path / "Modelfile")).returncode == 0
+    source = machine("show", "story", "--modelfile").stdout
+    found = re.search(r"^FROM (/.*)$", source, re.MULTILINE)
+    assert found is not None
+    Path(found[1]).write_bytes(b"GGUF")
+    assert "story:latest" in machine("list").stdout
+    assert machine("rm", "story").stdout == "deleted 'story'\n"
+    assert "story:latest" not in machine("list").stdout
+
+
 def test_an_embedding_model_prints_vectors(machine: Machine, shared_models: Path, tmp_path: Path) -> None:
     (tmp_path / "Modelfile").write_text(f"FROM {shared_models}/gguf/glove25-bert-f16.gguf\n")
     assert machine("create", "glove", "-f", str(tmp_path / "Modelfile")).returncode == 0

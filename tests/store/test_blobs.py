@@ -90,6 +90,22 @@ def test_a_blob_of_the_wrong_length_is_replaced(store: Store) -> None:
     assert store.read_blob(HELLO) == b"hello"
 
 
+def test_a_blob_of_the_right_length_and_wrong_content_is_replaced(store: Store) -> None:
+    store.put_bytes(b"hello")
+    store.open_blob(HELLO).write_bytes(b"jello")
+    store.put_bytes(b"hello")
+    assert store.read_blob(HELLO) == b"hello"
+
+
+def test_only_a_damaged_blob_is_deleted_as_one(store: Store) -> None:
+    assert not store.delete_damaged(HELLO)
+    store.put_bytes(b"hello")
+    assert not store.delete_damaged(HELLO)
+    store.open_blob(HELLO).write_bytes(b"jello")
+    assert store.delete_damaged(HELLO)
+    assert not store.has_blob(HELLO)
+
+
 def test_copies_a_file(store: Store, tmp_path: Path) -> None:
     content = bytes(range(256)) * 10_000
     (tmp_path / "file").write_bytes(content)
