@@ -302,16 +302,22 @@ class Llama:
     def token_table(self) -> list[tuple[bytes, bool]]:
         """Return each token's bytes and whether text can't produce it; safe beside a running decode.
 
-        llama.cpp finds user-defined tokens such as `<think>` in any text, so they are text.
+        llama.cpp finds user-defined tokens such as `<think>` in any text, so they are text where that does no harm.
         """
         buffer = ctypes.create_string_buffer(_LONGEST_PIECE)
         table = []
         for token in range(self.n_vocab):
             size = int(api.llama_token_to_piece(self._vocab, token, buffer, _LONGEST_PIECE, 0, True))
             piece = buffer.raw[: max(size, 0)]
-            is_control = api.llama_vocab_get_attr(self._vocab, token) & api.LLAMA_TOKEN_ATTR_CONTROL
-            table.append((piece, bool(is_control)))
+            table.append((piece, self._is_special(token, piece)))
         return table
+
+    def _is_special(self, token: int, piece: bytes) -> bool:
+        attributes = api.llama_vocab_get_attr(self._vocab, token)
+        if attributes & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece.startswith(b"<") and piece.endswith(b">"):
+            # SentencePiece puts a blank behind such a token, which a grammar that names it does not expect
+            return bool(api.llama_vocab_type(self._vocab) == api.LLAMA_VOCAB_TYPE_SPM)
+        return bool(attributes & api.LLAMA_TOKEN_ATTR_CONTROL)
 
     @property
     def end_tokens(self) -> list[int]:

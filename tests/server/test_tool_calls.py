@@ -132,7 +132,46 @@ def openai(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
     }
 
 
-APIS = [(native, True), (native, False), (openai, True), (openai, False)]
+def anthropic(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
+    """The same by Anthropic's API."""
+    functions = [tool["function"] for tool in body.pop("tools", [])]
+    tools = [{"name": f["name"], "description": f["description"], "input_schema": f["parameters"]} for f in functions]
+    choice = body.pop("tool_choice", "auto")
+    kind = {"type": "any"} if choice == "required" else {"type": "auto"}
+    choice = {"type": "tool", "name": choice["function"]["name"]} if isinstance(choice, dict) else kind
+    thinks = body.pop("think", True)
+    body = {"options": OPTIONS, "temperature": 0, "max_tokens": 300, **body, "stream": stream}
+    body |= {"tools": tools, "tool_choice": choice} if tools else {}
+    body |= {"thinking": {"type": "enabled", "budget_tokens": 1024} if thinks else {"type": "disabled"}}
+    if stream:
+        blocks = anthropic_blocks(daemon, body)
+    else:
+        answer = daemon.client.post("/v1/messages", json=body).json()
+        assert answer["type"] == "message", answer
+        blocks = answer["content"]
+    calls = [block for block in blocks if block["type"] == "tool_use"]
+    return {
+        "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
+        "reasoning": "".join(block["thinking"] for block in blocks if block["type"] == "thinking"),
+        "calls": [{"name": call["name"], "arguments": call["input"], "index": n} for n, call in enumerate(calls)],
+    }
+
+
+def anthropic_blocks(daemon: Daemon, body: Any) -> list[dict[str, Any]]:
+    """The content blocks that a stream's events add up to."""
+    blocks: list[dict[str, Any]] = []
+    for event in daemon.events("/v1/messages", body):
+        data = json.loads(event.partition("data: ")[2])
+        assert data["type"] != "error", data
+        if data["type"] == "content_block_start":
+            blocks.append(data["content_block"])
+        elif data["type"] == "content_block_delta":
+            for key in ("text", "thinking", "partial_json"):
+                blocks[-1][key] = blocks[-1].get(key, "") + data["delta"].get(key, "")
+    return [{**block, "input": json.loads(block.get("partial_json") or "{}")} for block in blocks]
+
+
+APIS = [(api, stream) for api in (native, openai, anthropic) for stream in (True, False)]
 EACH_API = pytest.mark.parametrize(("api", "stream"), APIS)
 
 
