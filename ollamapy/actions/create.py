@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 
 from ollamapy.actions.build import build_model, check_request
 from ollamapy.actions.bundled import find_manifest
+from ollamapy.actions.pull import pull
 from ollamapy.actions.services import Services
 from ollamapy.errors import ManifestError, ModelNotFoundError
 from ollamapy.names import Digest, ModelName
 from ollamapy.store import Model, Store, load_model
-from ollamapy.types import CreateRequest, Progress
+from ollamapy.types import CreateRequest, Progress, TransferRequest
 
 
 async def create(services: Services, request: CreateRequest) -> AsyncGenerator[Progress, None]:
     """Yield the steps of making a model; the manifest is written last. The disk is used in threads.
 
-    Raises InvalidInputError, ModelNotFoundError for an unknown base, StoreError.
+    A base that is missing is pulled first. Raises InvalidInputError, ModelNotFoundError, RegistryError, StoreError.
     """
     store = services.store
     name = ModelName.parse(request.model)
     await asyncio.to_thread(check_request, request)
+    if request.base and not services.remotes.is_offline and await asyncio.to_thread(_is_missing, store, request.base):
+        async with aclosing(pull(services, TransferRequest(request.base))) as transfer:
+            async for pulled in transfer:
+                if pulled.status != "success":
+                    yield pulled
     base = await asyncio.to_thread(_read_base, store, request.base) if request.base else None
     replaced = await asyncio.to_thread(_digests, store, name)
     steps = build_model(store, name, request, base)
@@ -33,6 +40,14 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
 
 def _next(steps: Iterator[Progress]) -> Progress | None:
     return next(steps, None)
+
+
+def _is_missing(store: Store, text: str) -> bool:
+    try:
+        find_manifest(store, ModelName.parse(text))
+    except ModelNotFoundError:
+        return True
+    return False
 
 
 def _read_base(store: Store, text: str) -> Model:

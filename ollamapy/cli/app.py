@@ -22,11 +22,15 @@ COMMANDS: Mapping[str, str] = {
     "show": "Show information about a model",
     "run": "Run a model: one prompt, or a conversation",
     "embed": "Turn texts into vectors",
+    "pull": "Fetch a model from a registry",
+    "push": "Send a model to a registry",
+    "update": "Fetch newer versions of models",
     "stop": "Take a model out of memory",
     "list": "List models",
     "ps": "List models that are in memory",
     "cp": "Give a model a second name",
     "rm": "Remove models",
+    "prune": "Free the space of what no model needs",
     "help": "Tell about a command",
 }
 ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve"}

@@ -1,4 +1,4 @@
-"""JSON for other programs: the API's own records, indented, and vectors, a line each."""
+"""JSON for other programs: the API's own records, indented or in a line each, and vectors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from ollamapy.dialects.native import Record
 def pretty(record: Record) -> str:
     """Return a record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+
+
+def one_line(record: Record) -> str:
+    """Return a record as JSON in one line."""
+    return msgspec.json.encode(record).decode()
 
 
 def compact(vector: Sequence[float]) -> str:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 
 import msgspec
 
 from ollamapy.cli import render
 from ollamapy.cli.conversation import converse
-from ollamapy.cli.daemon import connect
+from ollamapy.cli.daemon import connect, ensure_running
 from ollamapy.cli.json_output import compact
 from ollamapy.cli.parsing import clean_text, whole_number
+from ollamapy.cli.progress import show_transfer
 from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.client import Client
 from ollamapy.config import parse_duration, read_settings
 from ollamapy.dialects.native import ShowRecord
-from ollamapy.errors import InvalidInputError, ModelNotFoundError
+from ollamapy.errors import ForbiddenError, InvalidInputError, ModelNotFoundError, ServiceError
 from ollamapy.types import EmbedRequest, GenerateRequest, Json, Think
 
+NOT_THERE = "file does not exist"  # how a registry's ignorance is told
 THINK_WORDS: dict[str, Think] = {
     "true": True,
     "false": False,
@@ -33,7 +36,7 @@ THINK_WORDS: dict[str, Think] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("model", metavar="MODEL", help="the model")
-    parser.add_argument("prompt", metavar="PROMPT", nargs="*", help="what to ask; what is piped in stands before it")
+    parser.add_argument("prompt", metavar="PROMPT", nargs="*", default=[], help="what to ask, behind what is piped in")
     parser.add_argument("--keepalive", metavar="DURATION", help="how long the model stays in memory, such as 10m")
     parser.add_argument("--verbose", action="store_true", help="print times and rates after an answer")
     parser.add_argument("--nowordwrap", action="store_true", help="don't wrap lines between words")
@@ -42,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--think",
         metavar="LEVEL",
         help="whether to think first: true (also without a value), false, low, medium, high, max",
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="allow http:// before the name of a configured registry"
     )
     parser.add_argument("--hidethinking", action="store_true", help="don't print the thinking")
     parser.add_argument("--dimensions", metavar="N", help="of an embedding: keep only the first N numbers")
@@ -58,6 +64,7 @@ def command(
     format_: str | None,
     think: str | None,
     hidethinking: bool,
+    insecure: bool,
     dimensions: str | None,
     truncate: str | None,
 ) -> None:
@@ -70,7 +77,7 @@ def command(
     is_conversation = not words and render.is_input_terminal() and render.is_output_terminal()
     settings = read_settings(os.environ)
     with connect(settings) as client:
-        shown = show_model(client, model)
+        shown = find_model(client, model, insecure=insecure)
         if "embedding" in shown.capabilities:
             text = " ".join(words)
             embed_once(client, EmbedRequest(model, (text,), (), is_cut, width, keep_alive_seconds=keep_alive_seconds))
@@ -86,22 +93,30 @@ def command(
             is_dimmed=render.is_output_terminal() and not settings.no_color,
         )
         if is_conversation:
-            converse(client, manner, shown.messages)
+            converse(client, manner, shown.messages, partial(ensure_running, client, settings.host))
         else:
             answer_once(client, manner, " ".join(words))
 
 
-def show_model(client: Client, model: str) -> ShowRecord:
-    """Return what is known of the model; raises ModelNotFoundError with where to look."""
+def find_model(client: Client, model: str, *, insecure: bool) -> ShowRecord:
+    """Return what is known of the model, which is pulled if it is not here; raises ModelNotFoundError."""
     try:
         return client.show(model)
     except ModelNotFoundError as exc:
-        raise ModelNotFoundError(model, f"{exc.message}; `ollamapy list` shows the models that there are") from exc
+        try:
+            show_transfer(client.pull(model, insecure=insecure))
+        except (ForbiddenError, InvalidInputError, ServiceError) as refused:
+            if isinstance(refused, ServiceError) and NOT_THERE not in refused.message:
+                raise
+            raise ModelNotFoundError(
+                model, f"{exc.message}; `ollamapy list` shows the models that there are ({refused.message})"
+            ) from exc
+    return client.show(model)
 
 
 def answer_once(client: Client, manner: Manner, prompt: str) -> None:
-    """Print the answer to one prompt; an empty one loads the model."""
-    if not prompt:
+    """Print the answer to one prompt; a blank one loads the model."""
+    if not prompt.strip():
         load(client, manner)
         return
     request = GenerateRequest(
@@ -118,7 +133,7 @@ def answer_once(client: Client, manner: Manner, prompt: str) -> None:
 
 def embed_once(client: Client, request: EmbedRequest) -> None:
     """Print the vector of one text as a JSON array in a line."""
-    if not any(request.inputs):
+    if not any(map(str.strip, request.inputs)):
         usage = f'ollamapy run {request.model} "your text here"'
         raise InvalidInputError(f"embedding models require input text. Usage: {usage}")
     answer = client.embed(request)

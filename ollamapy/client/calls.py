@@ -119,6 +119,21 @@ def create(request: CreateRequest) -> Call:
     return _post("/api/create", body, request.model)
 
 
+def pull(model: str, *, insecure: bool = False) -> Call:
+    """Ask for a model to be fetched from its registry."""
+    return _post("/api/pull", {"model": model, "insecure": insecure}, model)
+
+
+def push(model: str, *, insecure: bool = False) -> Call:
+    """Ask for a model to be sent to its registry."""
+    return _post("/api/push", {"model": model, "insecure": insecure}, model)
+
+
+def prune(*, dry_run: bool) -> Call:
+    """Ask for what no model needs to be removed, or only told."""
+    return _post("/api/prune", {"dry_run": dry_run}, "")
+
+
 def copy(source: str, destination: str) -> Call:
     """Ask for a second name of a model."""
     return _post("/api/copy", {"source": source, "destination": destination}, source)

@@ -99,10 +99,48 @@ def test_a_missing_model_is_told_with_its_own_exit_code(ollamapy: Command) -> No
         ("rm", "nope"): "model 'nope' not found",
         ("cp", "nope", "b"): "model 'nope' not found",
         ("show", "nope"): "model 'nope' not found",
-        ("run", "nope", "hi"): "model 'nope' not found; `ollamapy list` shows the models that there are",
     }.items():
         done = ollamapy(*words)
         assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {message}\n"), words
+
+
+def test_a_model_that_is_nowhere_can_not_be_run(ollamapy: Command) -> None:
+    done = ollamapy("run", "nope", "hi")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "pulling manifest\nError: model 'nope' not found; `ollamapy list` shows the models that there are "
+        "(pull model manifest: file does not exist)\n"
+    )
+
+
+def test_a_model_that_is_missing_is_pulled_and_run(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.remote.add("far")
+    done = ollamapy("run", "far", "hello there")
+    assert (done.returncode, done.stdout) == (0, "hello there \n")
+    assert done.stderr == "pulling manifest\npulling 0123456789ab\nsuccess\n"
+
+
+def test_a_pull_is_told_in_words_or_in_lines_of_json(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.remote.add("far")
+    assert ollamapy("pull", "far").stderr == "pulling manifest\npulling 0123456789ab\nsuccess\n"
+    assert fake.body("/api/pull") == {"model": "far", "insecure": False}
+    lines = ollamapy("pull", "far", "--json", "--insecure").stdout.splitlines()
+    assert lines[0] == '{"status":"pulling manifest"}'
+    assert lines[-1] == '{"status":"success"}'
+    assert fake.body("/api/pull") == {"model": "far", "insecure": True}
+    failed = ollamapy("pull", "nope")
+    assert (failed.returncode, failed.stderr) == (
+        8,
+        "pulling manifest\nError: pull model manifest: file does not exist\n",
+    )
+
+
+def test_an_update_goes_on_after_a_model_that_fails(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.remote.add("thinker:latest")
+    done = ollamapy("update", "--all")
+    assert (done.returncode, done.stdout) == (8, "nothing is newer\n")
+    assert done.stderr.endswith("Error: could not update wren:latest\n")
+    assert ollamapy("update").returncode == 2
 
 
 def test_the_key_of_the_environment_is_sent(ollamapy: Command, fake: FakeOllama) -> None:

@@ -51,6 +51,7 @@ class FakeOllama:
         self.api_key = ""
         self.refuses_create = ""
         self.models: dict[str, dict[str, Any]] = {}
+        self.remote: set[str] = set()  # what can be pulled
         self.loaded: list[dict[str, Any]] = []
         self.blobs: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
@@ -77,6 +78,7 @@ class FakeOllama:
                 Route("/api/embed", self._embed, methods=["POST"]),
                 Route("/api/rerank", self._rerank, methods=["POST"]),
                 Route("/api/create", self._create, methods=["POST"]),
+                Route("/api/pull", self._pull, methods=["POST"]),
                 Route("/api/copy", self._copy, methods=["POST"]),
                 Route("/api/delete", self._delete, methods=["DELETE"]),
                 Route("/api/blobs/{digest}", self._has_blob, methods=["HEAD"]),
@@ -208,6 +210,17 @@ class FakeOllama:
             steps = [steps[0], {"error": self.refuses_create or f"blob {unknown[0]} not found"}]
         return StreamingResponse((json.dumps(step) + "\n" for step in steps), media_type="application/x-ndjson")
 
+    async def _pull(self, request: Request) -> Response:
+        name = (await self._read(request))["model"]
+        steps: list[dict[str, Any]] = [{"status": "pulling manifest"}]
+        if name in self.remote:
+            self.add(name)
+            layer = {"status": "pulling 0123456789ab", "digest": "sha256:" + "0" * 64, "total": 2_000_000_000}
+            steps += [{**layer, "completed": count} for count in (10**9, 2 * 10**9)] + [{"status": "success"}]
+        else:
+            steps.append({"error": "pull model manifest: file does not exist"})
+        return StreamingResponse((json.dumps(step) + "\n" for step in steps), media_type="application/x-ndjson")
+
     async def _copy(self, request: Request) -> Response:
         body = await self._read(request)
         if missing := self._missing(body["source"]):
@@ -241,9 +254,9 @@ def other_app() -> Starlette:
 
 
 @contextmanager
-def serving(app: Starlette) -> Iterator[str]:
-    """Serve an application on a free port and yield its URL; the socket listens before this returns."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def serving(app: Starlette, port: int = 0) -> Iterator[str]:
+    """Serve an application on a free or a given port and yield its URL; the socket listens before this returns."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
