@@ -110,9 +110,7 @@ def _prompts(value: Json) -> list[Json]:
 
 
 def _is_tokens(value: list[Json]) -> bool:
-    return len(value) <= MAX_PROMPT_TOKENS and all(
-        type(token) is int and 0 <= token <= MAX_TOKEN_ID for token in value
-    )
+    return len(value) <= MAX_PROMPT_TOKENS and all(type(token) is int and 0 <= token <= MAX_TOKEN_ID for token in value)
 
 
 def _with_prompt(common: GenerateRequest, prompt: Json) -> GenerateRequest:
@@ -153,9 +151,7 @@ class CompletionEvents:
     def whole(self, answers: Sequence[Chunk]) -> bytes:
         """Return all answers as one object, each chunk being all pieces of one."""
         finals = [answer.final or Final("stop") for answer in answers]
-        choices = [
-            self._choice(answer, final.finish_reason) for answer, final in zip(answers, finals, strict=True)
-        ]
+        choices = [self._choice(answer, final.finish_reason) for answer, final in zip(answers, finals, strict=True)]
         return _encode(self._record(choices, total_usage(finals, self.n)))
 
     def _choice(self, chunk: Chunk, reason: str | None) -> _Choice:

@@ -59,7 +59,7 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         fallback=DEFAULTS,
         stream=fields.flag("stream"),
         keep_alive_seconds=read_keep_alive(fields),
-        think=_think(fields, arguments or {}),
+        think=read_effort(fields, arguments or {}),
         template_arguments=arguments,
         must_call=must_call,
         logprobs=fields.flag("logprobs"),
@@ -124,7 +124,8 @@ def _format(fields: Fields) -> Json:
             )
 
 
-def _think(fields: Fields, arguments: Mapping[str, Json]) -> Think:
+def read_effort(fields: Fields, arguments: Mapping[str, Json]) -> Think:
+    """Read how much to think, from `reasoning_effort`, `reasoning.effort` or a template's argument."""
     nested = fields.nested("reasoning")
     effort = fields.text("reasoning_effort") or (nested.text("effort") if nested else "")
     match effort:
@@ -155,7 +156,7 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
 
 def _message(fields: Fields) -> Message:
     role = fields.text("role").lower()
-    calls = tuple(_tool_call(call, index) for index, call in enumerate(fields.objects("tool_calls")))
+    calls = tuple(read_tool_call(call, index) for index, call in enumerate(fields.objects("tool_calls")))
     texts, images = _content(fields, optional=bool(calls))
     return Message(
         role=_ROLES.get(role, role),
@@ -186,7 +187,7 @@ def _content(fields: Fields, *, optional: bool) -> tuple[tuple[str, ...], tuple[
             case "text":
                 texts.append(part.text("text"))
             case "image_url":
-                images.append(_image(part))
+                images.append(read_image(part))
             case "input_audio":
                 raise InvalidInputError(f'field "{part.path}": audio input is not supported; send text')
             case _:
@@ -196,7 +197,8 @@ def _content(fields: Fields, *, optional: bool) -> tuple[tuple[str, ...], tuple[
     return tuple(texts), tuple(images)
 
 
-def _image(part: Fields) -> bytes:
+def read_image(part: Fields) -> bytes:
+    """Read the image of a content part, which must be in a data URL."""
     nested = part.nested("image_url") if isinstance(part.raw("image_url"), dict) else None
     url = nested.text("url") if nested else part.text("image_url")
     if url.lower().startswith(("http://", "https://")):
@@ -210,7 +212,8 @@ def _image(part: Fields) -> bytes:
     return decode_base64(url[head.end() :], part.name_of("image_url"))
 
 
-def _tool_call(fields: Fields, index: int) -> ToolCall:
+def read_tool_call(fields: Fields, index: int) -> ToolCall:
+    """Read a call of an earlier turn, whose arguments are JSON text."""
     function = fields.nested("function")
     if function is None:
         raise InvalidInputError(f'field "{fields.name_of("function")}" must be an object')

@@ -21,6 +21,7 @@ from ollamapy.server.routes_anthropic import AnthropicRoutes
 from ollamapy.server.routes_embed import EmbedRoutes
 from ollamapy.server.routes_native import NativeRoutes
 from ollamapy.server.routes_openai import OpenaiRoutes
+from ollamapy.server.routes_responses import ResponsesRoutes
 
 CLIENT_GONE = 499
 TEXTS = {404: "404 page not found", 405: "405 method not allowed"}
@@ -34,7 +35,7 @@ def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIA
     `close` is awaited when the application's lifespan ends.
     """
     policy = policy_of(services.settings)
-    tables = (NativeRoutes, OpenaiRoutes, EmbedRoutes, AnthropicRoutes)
+    tables = (NativeRoutes, OpenaiRoutes, ResponsesRoutes, EmbedRoutes, AnthropicRoutes)
     routes = [route for table in tables for route in table(services).routes()]
     app = Starlette(
         routes=routes,

@@ -39,9 +39,7 @@ class AnthropicRoutes:
         """POST /v1/messages."""
         ask = messages_request(await self._read(request))
         writer = anthropic.EventWriter(f"msg_{secrets.token_hex(12)}", ask.model, ask.options.stop or ())
-        return Answer(
-            chat(self._services, ask), MessageWriter(writer, request.state.request_id), stream=ask.stream
-        )
+        return Answer(chat(self._services, ask), MessageWriter(writer, request.state.request_id), stream=ask.stream)
 
     async def count(self, request: Request) -> WholeAnswer:
         """POST /v1/messages/count_tokens."""

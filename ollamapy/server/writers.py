@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ollamapy.dialects import anthropic, native, openai, openai_completions
+from ollamapy.dialects import anthropic, native, openai, openai_completions, responses
 from ollamapy.dialects.chunks import join_answers, join_chunks
 from ollamapy.server.errors import Failure
 from ollamapy.server.stream import EVENT_STREAM, NDJSON
@@ -117,6 +117,38 @@ class TextCompletionWriter:
     def whole(self, items: Sequence[Chunk]) -> bytes:
         """Return the answers as one object."""
         return self._writer.whole(join_answers(items))
+
+    def is_whole(self, first: Chunk) -> bool:  # noqa: ARG002 - part of the seam
+        """Return that a stream is always a stream."""
+        return False
+
+
+class ResponseWriter:
+    """/v1/responses."""
+
+    stream_type = EVENT_STREAM
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, writer: responses.ResponseEvents) -> None:
+        self._writer = writer
+        self.id = writer.id
+        self.events = writer.events
+
+    def error(self, failure: Failure) -> bytes:
+        """Return the events that end a failed stream."""
+        return b"".join(self._writer.fail(failure.message, failure.status, failure.code))
+
+    def response(self, answer: Chunk) -> bytes:
+        """Return the response that an answer makes, `answer` being all its pieces in one."""
+        writer = self._writer
+        whole = responses.ResponseEvents(writer.id, writer.model, writer.created_at, writer.echo)
+        for _event in whole.events(answer):
+            continue
+        return responses.encode(whole.response())
+
+    def whole(self, items: Sequence[Chunk]) -> bytes:
+        """Return the answer as one object."""
+        return self.response(join_chunks(items))
 
     def is_whole(self, first: Chunk) -> bool:  # noqa: ARG002 - part of the seam
         """Return that a stream is always a stream."""

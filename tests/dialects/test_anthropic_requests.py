@@ -29,9 +29,7 @@ def test_a_minimal_request_sets_only_the_length():
 
 def test_parameters_become_options():
     options = read(temperature=0, top_p=0.5, top_k=3, stop_sequences=["x"], num_ctx=64, options={"min_p": 0.1}).options
-    assert options == Options(
-        num_predict=9, temperature=0.0, top_p=0.5, top_k=3, stop=("x",), num_ctx=64, min_p=0.1
-    )
+    assert options == Options(num_predict=9, temperature=0.0, top_p=0.5, top_k=3, stop=("x",), num_ctx=64, min_p=0.1)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +157,7 @@ def test_a_wrong_field_is_named(fields, complaint):
 @pytest.mark.parametrize(
     ("block", "complaint"),
     [
-        pytest.param({"type": "document"}, "blocks of the type \"document\"", id="document"),
+        pytest.param({"type": "document"}, 'blocks of the type "document"', id="document"),
         pytest.param({**USE, "id": ""}, "needs its id", id="use without id"),
         pytest.param({"type": "image", "source": {"type": "url"}}, "Only base64 images", id="image by url"),
         pytest.param({"type": "image", "source": {"type": "base64", "data": "*"}}, "illegal base64", id="bad image"),
