@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ollamapy.cli import render
-from ollamapy.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code
+from ollamapy.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code, told
 from ollamapy.cli.parsing import invoke
 from ollamapy.errors import OllamapyError
 
@@ -70,7 +70,7 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         invoke(importlib.import_module(f"ollamapy.cli.{name}"), name, rest)
     except OllamapyError as exc:
-        render.error(exc.message)
+        render.error(told(exc))
         return exit_code(exc)
     return 0
 

@@ -9,7 +9,7 @@ from ollamapy.cli import render
 from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.client import Client
 from ollamapy.dialects.native import MessageRecord
-from ollamapy.errors import OllamapyError
+from ollamapy.errors import OllamapyError, ServiceError
 from ollamapy.types import ChatRequest, Message
 
 with suppress(ImportError):
@@ -18,6 +18,7 @@ with suppress(ImportError):
 PROMPT = ">>> "
 CONTINUATION = "... "
 QUOTES = '"""'
+FAREWELLS = ("/bye", "/exit")
 HELP = '''Available commands:
   /clear          Forget the conversation so far
   /bye            Leave
@@ -53,20 +54,21 @@ class Composer:
         return text
 
 
-def converse(
-    client: Client, manner: Manner, examples: Sequence[MessageRecord], read_line: Callable[[str], str] = input
-) -> None:
-    """Hold a conversation until the user leaves; `examples` are the model's own first messages, shown once."""
+def converse(client: Client, manner: Manner, examples: Sequence[MessageRecord], reconnect: Callable[[], None]) -> None:
+    """Hold a conversation until the user leaves; `examples` are the model's own first messages, shown once.
+
+    `reconnect` brings back a daemon that went away, or raises ServiceError.
+    """
     load(client, manner)
     show_examples(examples)
-    chat = Chat(client, manner)
+    chat = Chat(client, manner, reconnect)
     composer = Composer()
     while True:
         try:
-            text = composer.feed(read_line(CONTINUATION if composer.is_open else PROMPT))
+            text = composer.feed(input(CONTINUATION if composer.is_open else PROMPT))
             if text is None or not text.strip():
                 continue
-            if text.strip() in ("/bye", "/exit"):
+            if "\n" not in text and text.split()[0] in FAREWELLS:
                 return
             if not run_slash_command(text, chat):
                 chat.say(text)
@@ -103,9 +105,10 @@ def show_examples(examples: Sequence[MessageRecord]) -> None:
 class Chat:
     """The messages of one conversation."""
 
-    def __init__(self, client: Client, manner: Manner) -> None:
+    def __init__(self, client: Client, manner: Manner, reconnect: Callable[[], None]) -> None:
         self._client = client
         self._manner = manner
+        self._reconnect = reconnect
         self._messages: tuple[Message, ...] = ()
 
     def clear(self) -> None:
@@ -113,7 +116,7 @@ class Chat:
         self._messages = ()
 
     def say(self, text: str) -> None:
-        """Send a message and show the answer.
+        """Send a message and show the answer; it is sent a second time where the daemon was gone.
 
         An interrupt keeps what was said until then. Where nothing was said, the message is forgotten too, so that turns
         always alternate.
@@ -128,11 +131,18 @@ class Chat:
         )
         speaker = Speaker(self._manner)
         try:
-            listen(self._client.chat(request), speaker)
+            try:
+                listen(self._client.chat(request), speaker)
+            except ServiceError:
+                if speaker.has_spoken:
+                    raise
+                self._reconnect()
+                speaker = Speaker(self._manner)
+                listen(self._client.chat(request), speaker)
             speaker.tell_statistics()
         except KeyboardInterrupt:
             render.line()
         except OllamapyError as exc:
-            render.error(exc.message)
+            render.error(exc.message, render.terminal_columns() if self._manner.is_wrapped else None)
         if speaker.message.content:
             self._messages = (*asked, speaker.message)

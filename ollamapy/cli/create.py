@@ -26,10 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("model", metavar="MODEL", help="the name of the new model")
     parser.add_argument("-f", "--file", metavar="FILE", help="the Modelfile; - reads it from standard input")
-    parser.add_argument("-q", "--quantize", metavar="LEVEL", default="", help="quantize to this level, such as q4_K_M")
 
 
-def command(*, model: str, file: str | None, quantize: str) -> None:
+def command(*, model: str, file: str | None) -> None:
     """Create a model from a Modelfile."""
     modelfile, folder = read_modelfile(file)
     for warning in modelfile.warnings:
@@ -52,7 +51,6 @@ def command(*, model: str, file: str | None, quantize: str) -> None:
                 renderer=modelfile.renderer or "",
                 parser=modelfile.parser or "",
                 requires=modelfile.requires or "",
-                quantize=quantize,
             )
             for step in client.create(request):
                 status.show(step.status, percent(step.completed, step.total))
@@ -66,6 +64,11 @@ def read_modelfile(file: str | None) -> tuple[Modelfile, Path]:
         return parse_modelfile(sys.stdin.buffer.read()), Path.cwd()
     path = Path(file or DEFAULT_FILE)
     if file is None and not path.exists():
+        if not any(Path.cwd().glob(FOLDER_PATTERN)):
+            raise InvalidFileError(
+                "this folder has neither a Modelfile nor a GGUF file; write a Modelfile that begins with a FROM line, "
+                "or name one with -f FILE"
+            )
         return Modelfile(from_=(".",)), Path.cwd()
     try:
         return parse_modelfile(path.read_bytes()), path.parent

@@ -33,12 +33,17 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
     """
     settings = settings or read_settings(os.environ)
     with Client(settings.host.base_url, settings.api_key) as client:
-        presence = client.probe()
-        if presence == "foreign":
-            raise foreign(client.base_url)
-        if presence == "absent":
-            start(client, settings.host, log_path())
+        ensure_running(client, settings.host)
         yield client
+
+
+def ensure_running(client: Client, address: HostAddress) -> None:
+    """Start the daemon that the client asks where none answers; raises ServiceError if there can't be one."""
+    presence = client.probe()
+    if presence == "foreign":
+        raise foreign(client.base_url)
+    if presence == "absent":
+        start(client, address, log_path())
 
 
 def log_path() -> Path:

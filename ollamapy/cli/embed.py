@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("model", metavar="MODEL", help="the embedding model")
     parser.add_argument(
-        "texts", metavar="TEXT", nargs="*", help="what to embed; without any, each line that is piped in"
+        "texts", metavar="TEXT", nargs="*", default=[], help="what to embed; without any, each line that is piped in"
     )
     parser.add_argument("--dimensions", metavar="N", help="keep only the first N numbers of each vector")
     parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON as /api/embed answers it")

@@ -1,4 +1,8 @@
-"""The exit code of each kind of error; 130 is an interrupt and 2 also a command line that can't be read."""
+"""The exit code and the words for each kind of error.
+
+130 is an interrupt and 2 also a command line that can't be read. What goes wrong in the daemon's store reaches a
+command as an error of the daemon, so 5 is the code of `serve` alone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from ollamapy.errors import (
     CapacityError,
     ForbiddenError,
     InvalidInputError,
+    ModelNotFoundError,
     NotFoundError,
     OllamapyError,
     RegistryError,
@@ -19,6 +24,7 @@ from ollamapy.errors import (
 USAGE = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+LIST_COMMAND = "`ollamapy list`"
 
 EXIT_CODES: Mapping[type[OllamapyError], int] = {
     OllamapyError: 1,
@@ -31,6 +37,12 @@ EXIT_CODES: Mapping[type[OllamapyError], int] = {
     ServiceError: 8,
     RegistryError: 9,
 }
+
+
+def told(error: OllamapyError) -> str:
+    """Return an error's message; of a model that is missing also where to see which there are."""
+    is_missing = isinstance(error, ModelNotFoundError) and LIST_COMMAND not in error.message
+    return f"{error.message}; {LIST_COMMAND} shows the models that there are" if is_missing else error.message
 
 
 def exit_code(error: OllamapyError) -> int:

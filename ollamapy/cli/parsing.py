@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, Protocol
 
@@ -13,6 +14,10 @@ BARE_VALUES: Mapping[str, str] = {"--think": "--think=true", "--truncate": "--tr
 """Options that may stand without a value, and what they mean then: they never take the next word."""
 
 MOST_DIGITS = 9
+PLAIN_WORD = "\0"
+"""Stands before a word that is no option whatever it looks like; no word of a command line can hold it."""
+
+_BARE_OPTION = re.compile(rf"({'|'.join(BARE_VALUES)}) ([A-Z]+)( {{2}}(?= {{2}}))?")
 CLIENT_VARIABLES = ("OLLAMA_HOST", "OLLAMA_API_KEY", "NO_COLOR")
 
 
@@ -39,9 +44,13 @@ class Parser(argparse.ArgumentParser):
         )
         self._name = name
 
+    def format_help(self) -> str:
+        """Return the help, where an option that may stand bare shows that its value is joined to it."""
+        return _BARE_OPTION.sub(r"\1[=\2]", super().format_help())
+
     def error(self, message: str) -> NoReturn:
         """Raise InvalidInputError."""
-        raise InvalidInputError(f"{message}; `ollamapy help {self._name}` tells more")
+        raise InvalidInputError(f"{message.replace(PLAIN_WORD, '')}; `ollamapy help {self._name}` tells more")
 
 
 def invoke(module: CommandModule, name: str, words: Sequence[str]) -> None:
@@ -49,7 +58,7 @@ def invoke(module: CommandModule, name: str, words: Sequence[str]) -> None:
     parser = Parser(name, (module.command.__doc__ or "").strip())
     module.add_arguments(parser)
     values = vars(parser.parse_intermixed_args(expand_bare_options(words)))
-    module.command(**values)
+    module.command(**{key: unmarked(value) for key, value in values.items()})
 
 
 def variables_text(name: str) -> str:
@@ -61,9 +70,16 @@ def variables_text(name: str) -> str:
 
 
 def expand_bare_options(words: Sequence[str]) -> list[str]:
-    """Return the words with the value of options that stand without one; what follows `--` stays as it is."""
+    """Return the words with the value of options that stand without one; what follows `--` is marked as plain."""
     end = words.index("--") if "--" in words else len(words)
-    return [BARE_VALUES.get(word, word) for word in words[:end]] + list(words[end:])
+    return [BARE_VALUES.get(word, word) for word in words[:end]] + [PLAIN_WORD + word for word in words[end + 1 :]]
+
+
+def unmarked(value: str | bool | list[str] | None) -> str | bool | list[str] | None:
+    """Return a value as it was typed."""
+    if isinstance(value, list):
+        return [word.removeprefix(PLAIN_WORD) for word in value]
+    return value.removeprefix(PLAIN_WORD) if isinstance(value, str) else value
 
 
 def clean_text(text: str) -> str:

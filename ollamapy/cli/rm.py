@@ -7,7 +7,9 @@ from contextlib import suppress
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
-from ollamapy.errors import OllamapyError
+from ollamapy.cli.errors import told
+from ollamapy.client import Client
+from ollamapy.errors import InvalidInputError, NotFoundError, OllamapyError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, models: list[str]) -> None:
-    """Remove models; those in memory are unloaded first."""
+    """Remove models; those in memory are unloaded first. Names that are not there do not keep the others from it."""
+    refused: list[OllamapyError] = []
     with connect() as client:
         for model in models:
-            with suppress(OllamapyError):  # a damaged model can't be unloaded; removing tells what is wrong
-                client.unload(model)
-            client.delete(model)
-            render.line(f"deleted '{model}'")
+            try:
+                remove(client, model)
+            except (NotFoundError, InvalidInputError) as exc:
+                refused.append(exc)
+    for error in refused[:-1]:
+        render.error(told(error))
+    if refused:
+        raise refused[-1]
+
+
+def remove(client: Client, model: str) -> None:
+    """Remove one model; raises ModelNotFoundError."""
+    with suppress(OllamapyError):  # a damaged model can't be unloaded; removing tells what is wrong
+        client.unload(model)
+    client.delete(model)
+    render.line(f"deleted '{model}'")

@@ -20,6 +20,7 @@ PARTS = {
 }
 SHORT_LINES = 2
 SHORT_ITEMS = 3
+MOST_EXACT = 10**15  # below it a whole number is written with all its digits
 
 Section = tuple[str, list[list[str]]]
 """A heading with its rows of text."""
@@ -81,11 +82,15 @@ def head(text: str) -> list[list[str]]:
 
 
 def value_text(value: Json) -> str:
-    """Return a metadata value; of an array its first items and how many more there are."""
-    if not isinstance(value, list):
-        return "" if value is None else str(value)
-    more = [f"...+{len(value) - SHORT_ITEMS} more"] if len(value) > SHORT_ITEMS else []
-    return "[" + ", ".join([*map(str, value[:SHORT_ITEMS]), *more]) + "]"
+    """Return a metadata value as JSON writes it; of an array its first items and how many more there are."""
+    if isinstance(value, list):
+        more = [f"...+{len(value) - SHORT_ITEMS} more"] if len(value) > SHORT_ITEMS else []
+        return "[" + ", ".join([*map(value_text, value[:SHORT_ITEMS]), *more]) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < MOST_EXACT:
+        return str(int(value))
+    return "" if value is None else str(value)
 
 
 def _model_rows(shown: ShowRecord) -> list[list[str]]:

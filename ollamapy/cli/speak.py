@@ -73,6 +73,11 @@ class Speaker:
         """What the model has said so far."""
         return Message("assistant", "".join(self._content), "".join(self._thinking))
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anything of an answer has come."""
+        return self._last is not None
+
     def hear(self, record: ChatRecord | GenerateRecord) -> None:
         """Show the next piece."""
         said = record.message if isinstance(record, ChatRecord) else record

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from ollamapy.cli.daemon import connect
-from ollamapy.errors import ModelNotFoundError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +15,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(*, model: str) -> None:
     """Take a model out of memory."""
     with connect() as client:
-        try:
-            client.unload(model)
-        except ModelNotFoundError as exc:
-            raise ModelNotFoundError(model, f'couldn\'t find model "{model}" to stop') from exc
+        client.unload(model)

@@ -13,6 +13,7 @@ from ollamapy.cli.app import ALIASES, COMMANDS
 from tests.cli.conftest import Command
 from tests.fakes.ollama_api import FakeOllama
 
+MISSING = "model 'nope' not found; `ollamapy list` shows the models that there are"
 HEAVY = ("typer", "rich", "httpx", "starlette", "uvicorn", "jinja2", "numpy", "llama_cpp", "gguf", "asyncio")
 
 
@@ -93,12 +94,19 @@ def test_models_are_copied_stopped_and_removed(ollamapy: Command, fake: FakeOlla
     assert list(fake.models) == ["thinker:latest"]
 
 
+def test_what_can_not_be_removed_is_told_and_the_rest_removed(ollamapy: Command, fake: FakeOllama) -> None:
+    done = ollamapy("rm", "gone", "wren:latest", "nope", "thinker:latest")
+    assert (done.returncode, done.stdout) == (3, "deleted 'wren:latest'\ndeleted 'thinker:latest'\n")
+    assert done.stderr == f"Error: {MISSING.replace('nope', 'gone')}\nError: {MISSING}\n"
+    assert fake.models == {}
+
+
 def test_a_missing_model_is_told_with_its_own_exit_code(ollamapy: Command) -> None:
     for words, message in {
-        ("stop", "nope"): 'couldn\'t find model "nope" to stop',
-        ("rm", "nope"): "model 'nope' not found",
-        ("cp", "nope", "b"): "model 'nope' not found",
-        ("show", "nope"): "model 'nope' not found",
+        ("stop", "nope"): MISSING,
+        ("rm", "nope"): MISSING,
+        ("cp", "nope", "b"): MISSING,
+        ("show", "nope"): MISSING,
     }.items():
         done = ollamapy(*words)
         assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {message}\n"), words

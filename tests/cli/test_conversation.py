@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
-from ollamapy.cli.conversation import Composer
+from ollamapy.cli.conversation import Chat, Composer
+from ollamapy.cli.speak import Manner
+from ollamapy.client import Client
+from ollamapy.errors import ServiceError
 from tests.cli.conftest import Command
-from tests.fakes.ollama_api import FakeOllama
+from tests.fakes.ollama_api import FakeOllama, serving
 
 
 def test_a_line_is_a_message_and_the_whole_chat_is_sent(ollamapy: Command, fake: FakeOllama) -> None:
@@ -90,6 +95,37 @@ def test_an_error_ends_the_answer_but_not_the_session(ollamapy: Command, fake: F
         terminal.type("again\n")
         terminal.read_until("again \r\n")
     assert fake.body("/api/chat")["messages"] == [{"role": "user", "content": "again"}]
+
+
+def test_after_the_daemons_death_the_next_message_reaches_the_next_daemon(
+    fake: FakeOllama, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(fake.app()) as url:
+        pass
+    with ExitStack() as stack:
+        client = stack.enter_context(Client(url))
+        port = int(url.rpartition(":")[2])
+        chat = Chat(client, Manner("wren:latest"), lambda: stack.enter_context(serving(fake.app(), port)) and None)
+        chat.say("hello again")
+    assert capsys.readouterr() == ("hello again \n", "")
+
+
+def test_where_no_daemon_comes_back_the_session_goes_on_with_a_wrapped_error(
+    ollamapy: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ServiceError("the daemon could not be started")
+
+    with Client("127.0.0.1:1") as client:
+        Chat(client, Manner("wren:latest"), fail).say("hello")
+    assert capsys.readouterr() == ("", "Error: the daemon could not be started\n")
+    with ollamapy.on_terminal("run", "wren:latest", COLUMNS="30") as terminal:
+        terminal.read_until(">>> ")
+        terminal.type("busy\n")
+        terminal.read_until("Error: server busy, \r\nplease try again.")
+        terminal.read_until(">>> ")
+        terminal.type("/bye for now\n")
+        assert terminal.read_to_end()[1] == 0
 
 
 def test_the_models_own_messages_are_shown_first(ollamapy: Command, fake: FakeOllama) -> None:

@@ -62,11 +62,9 @@ def test_a_file_that_the_server_has_is_not_sent_again(ollamapy: Command, fake: F
 
 
 def test_a_model_name_is_passed_on(ollamapy: Command, fake: FakeOllama) -> None:
-    done = ollamapy("create", "new", "-f", "-", "-q", "q8_0", stdin="FROM wren\nSYSTEM Hi")
+    done = ollamapy("create", "new", "-f", "-", stdin="FROM wren\nSYSTEM Hi")
     assert done.returncode == 0
-    assert fake.body("/api/create") == {
-        "model": "new", "from": "wren", "system": "Hi", "quantize": "q8_0", "stream": True,
-    }  # fmt: skip
+    assert fake.body("/api/create") == {"model": "new", "from": "wren", "system": "Hi", "stream": True}
 
 
 def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
@@ -109,6 +107,14 @@ def test_without_a_modelfile_the_folder_itself_is_taken(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     modelfile, folder = read_modelfile(None)
     assert find_sources(modelfile, folder) == ("", [tmp_path / "a.gguf", tmp_path / "b.gguf"])
+
+
+def test_a_folder_with_neither_modelfile_nor_weights_tells_what_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidFileError, match=r"neither a Modelfile nor a GGUF file; write a Modelfile .* FROM line"):
+        read_modelfile(None)
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:

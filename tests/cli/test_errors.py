@@ -7,8 +7,15 @@ import inspect
 import pytest
 
 from ollamapy import errors
-from ollamapy.cli.errors import EXIT_CODES, exit_code
-from ollamapy.errors import BlobNotFoundError, LoadError, ModelfileError, OllamapyError, QueueFullError
+from ollamapy.cli.errors import EXIT_CODES, exit_code, told
+from ollamapy.errors import (
+    BlobNotFoundError,
+    LoadError,
+    ModelfileError,
+    ModelNotFoundError,
+    OllamapyError,
+    QueueFullError,
+)
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, OllamapyError)]
 
@@ -22,6 +29,13 @@ def test_every_class_has_a_row_of_its_own_or_of_a_class_above_it(kind: type[Olla
 def test_exit_codes_differ_by_row_and_stay_clear_of_signals() -> None:
     assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)
     assert all(0 < code < 64 for code in EXIT_CODES.values())
+
+
+def test_a_missing_model_comes_once_with_where_to_look() -> None:
+    text = "model 'x' not found; `ollamapy list` shows the models that there are"
+    assert told(ModelNotFoundError("x")) == text
+    assert told(ModelNotFoundError("x", text)) == text
+    assert told(BlobNotFoundError("no blob")) == "no blob"
 
 
 def test_the_nearest_class_decides() -> None:

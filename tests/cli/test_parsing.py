@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from ollamapy.cli import cp, create, ps, rm, run, show
 from ollamapy.cli import list as list_command
-from ollamapy.cli.parsing import expand_bare_options, invoke
+from ollamapy.cli.parsing import Parser, expand_bare_options, invoke
 from ollamapy.errors import InvalidInputError
 
 
@@ -32,11 +33,14 @@ def values(module: Any, *words: str) -> dict[str, Any]:
         (run, "wren --format json --nowordwrap --hidethinking", {
             "model": "wren", "format_": "json", "nowordwrap": True, "hidethinking": True}),
         (run, "wren -- --think", {"model": "wren", "prompt": ["--think"]}),
+        (run, "-- wren --help", {"model": "wren", "prompt": ["--help"]}),
+        (run, "wren a -- -- b", {"model": "wren", "prompt": ["a", "--", "b"]}),
+        (cp, "a -- -b", {"source": "a", "destination": "-b"}),
         (run, "wren --keepalive -1", {"model": "wren", "keepalive": "-1"}),
         (show, "wren --license", {"model": "wren", "part": "license"}),
         (show, "wren -v", {"model": "wren", "verbose": True}),
         (show, "wren --json", {"model": "wren", "part": "json"}),
-        (create, "new -f file -q q8_0", {"model": "new", "file": "file", "quantize": "q8_0"}),
+        (create, "new -f file", {"model": "new", "file": "file"}),
         (list_command, "", {}),
         (list_command, "wr --json", {"prefix": "wr", "as_json": True}),
         (ps, "wr", {"prefix": "wr"}),
@@ -64,5 +68,17 @@ def test_words_without_a_meaning_are_refused_with_where_to_look(module: Any, lin
 
 def test_an_option_that_may_stand_bare_takes_no_other_word() -> None:
     assert expand_bare_options(["--think", "wren", "--think=low", "--", "--think"]) == [
-        "--think=true", "wren", "--think=low", "--", "--think",
+        "--think=true", "wren", "--think=low", "\0--think",
     ]  # fmt: skip
+
+
+def test_only_what_is_missing_is_asked_for() -> None:
+    with pytest.raises(InvalidInputError, match=r"required: MODEL;"):
+        values(run)
+
+
+def test_help_shows_that_the_value_of_a_bare_option_is_joined_to_it() -> None:
+    parser = Parser("run", "")
+    run.add_arguments(parser)
+    assert re.search(r"^  --think\[=LEVEL\] +whether", parser.format_help(), re.MULTILINE)
+    assert "--think LEVEL" not in parser.format_help()

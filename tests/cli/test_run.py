@@ -24,7 +24,7 @@ def test_what_is_piped_in_stands_before_the_prompt(ollamapy: Command, fake: Fake
     assert fake.body("/api/generate")["prompt"] == "text alone"
 
 
-@pytest.mark.parametrize("words", [(), ("",)], ids=["none", "empty"])
+@pytest.mark.parametrize("words", [(), ("",), ("   ",)], ids=["none", "empty", "blank"])
 def test_without_a_prompt_the_model_is_loaded(ollamapy: Command, fake: FakeOllama, words: tuple[str, ...]) -> None:
     done = ollamapy("run", "wren:latest", *words, "--keepalive", "-1")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

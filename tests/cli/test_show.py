@@ -100,3 +100,9 @@ def test_arrays_are_shortened() -> None:
     assert value_text([1, 2, 3]) == "[1, 2, 3]"
     assert value_text(list(range(10))) == "[0, 1, 2, ...+7 more]"
     assert value_text(None) == ""
+    assert value_text([True, 0.0, 0.5, 4]) == "[true, 0, 0.5, ...+1 more]"
+
+
+def test_values_are_written_as_in_json() -> None:
+    values = [False, True, 0.0, 10000.0, 1e-05, 1e300, 7, "text"]
+    assert list(map(value_text, values)) == ["false", "true", "0", "10000", "1e-05", "1e+300", "7", "text"]
