@@ -15,7 +15,7 @@ from ollamapy.errors import InvalidInputError, ModelNotFoundError
 from ollamapy.gguf import ArrayRef, Header, read_header
 from ollamapy.modelfile import Modelfile, format_modelfile
 from ollamapy.names import ModelName
-from ollamapy.options import options_to_json, options_to_parameters
+from ollamapy.options import options_to_parameters
 from ollamapy.types import Json, Options
 
 MOST_ELEMENTS = 1024  # of an array, unless everything is asked for
@@ -92,6 +92,5 @@ def modelfile_text(found: ResolvedModel) -> str:
 
 
 def _parameter_lines(options: Options) -> Iterator[tuple[str, str]]:
-    for name, value in sorted(options_to_json(options).items()):
-        for one in value if isinstance(value, list) else [value]:
-            yield name, msgspec.json.encode(one).decode()
+    for name, text in options_to_parameters(options):
+        yield name, msgspec.json.encode(text).decode() if isinstance(getattr(options, name), tuple) else text
