@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ollamapy import wire
+from ollamapy.errors import InvalidInputError, OllamapyError
 from ollamapy.worker.cells import CellPool, committed_cells
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
@@ -238,11 +239,14 @@ class Engine:
             self._preempt()
             return
         for part in plan:
-            sequence = part.sequence
-            self._running.remove(sequence)
-            self.cells.close(sequence)
-            sequence.sampler.close()
-            self._fail(sequence.id, "internal", f"{error.message}; send the request again")
+            self._abandon(part.sequence, "internal", f"{error.message}; send the request again")
+
+    def _abandon(self, sequence: Sequence, kind: wire.ErrorKind, error: str) -> None:
+        """End a running request in an error; what it computed is not kept."""
+        self._running.remove(sequence)
+        self.cells.close(sequence)
+        sequence.sampler.close()
+        self._fail(sequence.id, kind, error)
 
     def _sample(self, plan: list[Slice]) -> list[wire.Output]:
         outputs: list[wire.Output] = []
@@ -251,11 +255,20 @@ class Engine:
             row += part.n_tokens
             sequence = part.sequence
             if sequence.n_left == 0:
-                outputs.append(self._publisher.sample(sequence, row))
-                self._after_token(sequence)
+                self._sample_one(sequence, row, outputs)
             else:
                 self.cells.remember(sequence)
         return outputs
+
+    def _sample_one(self, sequence: Sequence, row: int, outputs: list[wire.Output]) -> None:
+        try:
+            output = self._publisher.sample(sequence, row)
+        except OllamapyError as exc:
+            kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
+            self._abandon(sequence, kind, exc.message)
+        else:
+            outputs.append(output)
+            self._after_token(sequence)
 
     def _after_token(self, sequence: Sequence) -> None:
         if sequence.finish_reason is not None:

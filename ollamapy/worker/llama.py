@@ -42,6 +42,7 @@ _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _MIROSTAT_CANDIDATES = 100
 _BYTES_PER_THREAD = 8 << 20
+_LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
 _LARGEST_MICRO_BATCH = 2048  # compute buffers grow with it times the context
 
 
@@ -181,7 +182,7 @@ class Llama:
 
     def _create_context(self, load: LoadModel) -> Handle:
         params = api.llama_context_default_params()
-        params.n_ctx = load.n_ctx
+        params.n_ctx = max(load.n_ctx, _LEAST_CELLS)
         params.n_seq_max = min(load.n_seq_max, self._most_sequences())
         params.n_batch = max(min(load.n_batch, load.n_ctx), params.n_seq_max)  # llama.cpp aborts on fewer
         micro_batch = params.n_batch if load.embeds else _LARGEST_MICRO_BATCH  # an input to embed can't be cut in two
@@ -373,6 +374,10 @@ class Llama:
         """Return a writable view (n_vocab,) float32 of a row's logits, valid until the next decode."""
         return np.ctypeslib.as_array(api.llama_get_logits_ith(self._context, row), (self.n_vocab,))
 
+    def logit(self, row: int, token: int) -> float:
+        """Return one number of a row's logits."""
+        return float(api.llama_get_logits_ith(self._context, row)[token])
+
     def remove(self, seq_id: int, start: int = -1, end: int = -1) -> bool:
         """Forget positions [start, end) of a sequence, -1 for open ends. False if the memory can't do it in part."""
         return bool(api.llama_memory_seq_rm(self._memory, seq_id, start, end))
@@ -400,8 +405,11 @@ class Llama:
             api.llama_sampler_chain_add(chain, stage)
         windows = [sampling.repeat_last_n] if _has_penalties(sampling) else []
         windows += [sampling.dry_penalty_last_n] if sampling.dry_multiplier > 0 else []
-        window = max((self.n_ctx if size < 0 else size for size in windows), default=0)
-        return Sampler(chain, self._context, window)
+        return Sampler(chain, self._context, max(map(self._window, windows), default=0))
+
+    def _window(self, size: int) -> int:
+        """Return over how many tokens a penalty looks back; llama.cpp allocates and searches that many."""
+        return self.n_ctx if size < 0 else min(size, self.n_ctx)
 
     def _stages(self, s: Sampling) -> Iterator[Handle]:
         seed = s.seed & 0xFFFFFFFF
@@ -422,7 +430,7 @@ class Llama:
             biases = (api.llama_logit_bias * len(pairs))(*pairs)
             yield api.llama_sampler_init_logit_bias(self.n_vocab, len(biases), biases)
         if _has_penalties(s):
-            window = self.n_ctx if s.repeat_last_n < 0 else s.repeat_last_n
+            window = self._window(s.repeat_last_n)
             yield api.llama_sampler_init_penalties(
                 self.n_vocab, window, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
             )
@@ -432,7 +440,7 @@ class Llama:
     def _dry(self, s: Sampling) -> Handle:
         breakers = [text.encode() for text in s.dry_sequence_breakers]
         array = (ctypes.c_char_p * len(breakers))(*breakers)
-        window = self.n_ctx if s.dry_penalty_last_n < 0 else s.dry_penalty_last_n
+        window = self._window(s.dry_penalty_last_n)
         return api.llama_sampler_init_dry(
             self._vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, window, array, len(breakers)
         )

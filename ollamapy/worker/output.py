@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from ollamapy import wire
+from ollamapy.errors import RunnerError
 from ollamapy.worker.llama import Floats, Llama
 from ollamapy.worker.sequence import Sequence
 
@@ -21,13 +23,16 @@ class Publisher:
     def sample(self, sequence: Sequence, row: int) -> wire.Output:
         """Sample from batch row `row`, append the token to the sequence and return its share of the step.
 
-        Sets `finish_reason` when the answer ends here.
+        Sets `finish_reason` when the answer ends here. Raises RunnerError for logits that are no numbers, and
+        InvalidInputError for a grammar that can't go on.
         """
         logprobs: list[wire.Logprob] = []
         if sequence.constraint is not None:
             sequence.constraint.mask(self._llama.logits(row))
         scores = log_softmax(self._llama.logits(row)) if sequence.request.logprobs else None
         token = sequence.sampler.sample(row)
+        if not math.isfinite(self._llama.logit(row, token)):
+            raise RunnerError("the model's output is not a number; its file may be damaged: create or pull it again")
         sequence.n_generated += 1
         if sequence.first_token is None:
             sequence.first_token = self._clock()

@@ -201,6 +201,48 @@ def test_a_broken_grammar_is_refused(llama: Llama) -> None:
         ConstraintFactory(llama).build("root ::= root")
 
 
+CYCLES = ['{"$ref":"#"}', '{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}']
+
+
+@pytest.mark.parametrize("schema", CYCLES)
+def test_a_schema_that_allows_nothing_is_refused(llama: Llama, schema: str) -> None:
+    with pytest.raises(InvalidInputError, match="allows no text"):
+        ConstraintFactory(llama).build(llguidance.LLMatcher.grammar_from_json_schema(schema))
+
+
+def test_t61_a_schema_of_too_many_properties_is_refused(llama: Llama) -> None:
+    schema = {"type": "object", "properties": {f"k{i}": {"type": "string"} for i in range(8000)}}
+    with pytest.raises(InvalidInputError, match="too big"):
+        ConstraintFactory(llama).build(llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema)))
+
+
+def test_a_grammar_that_becomes_too_complex_is_an_error_and_no_end(driver: Driver) -> None:
+    schema = '{"type": "string", "pattern": "^((a{1,1000}){1,1000}){1,1000}$"}'
+    constraint = ConstraintFactory(driver.llama).build(llguidance.LLMatcher.grammar_from_json_schema(schema))
+    sampling = wire.Sampling(seed=3, temperature=1.5)
+    request_id = driver.add(START, max_tokens=400, constraint=constraint, sampling=sampling)
+    other = driver.add("The dog", max_tokens=30)
+    driver.run()
+    assert other in driver.finished
+    assert driver.failed[request_id].kind == "invalid"
+    assert "too complex" in driver.failed[request_id].error
+
+
+def test_a_penalty_looks_back_no_further_than_the_context(driver: Driver) -> None:
+    sampling = wire.Sampling(temperature=0, repeat_penalty=1.3, repeat_last_n=2**31 - 1)
+    whole = wire.Sampling(temperature=0, repeat_penalty=1.3, repeat_last_n=-1)
+    assert driver.answer("The dog", sampling=sampling) == driver.answer("The dog", sampling=whole)
+
+
+def test_a_context_smaller_than_the_number_of_sequences_works(shared_models: Path) -> None:
+    llama = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=5, n_seq_max=256)
+    driver = Driver(llama)
+    request_id = driver.add("a", num_ctx=5, max_tokens=6)
+    driver.run()
+    assert request_id in driver.finished
+    llama.close()
+
+
 def test_a_recurrent_model_answers_without_sharing(shared_models: Path) -> None:
     llama = load_llama(shared_models / "gguf/rwkv7-834k-f32.gguf", n_ctx=512)
     driver = Driver(llama)
