@@ -154,6 +154,17 @@ class ResponseEvents:
         return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
 
 
+def response_id(item_id: str) -> str:
+    """Return the id of the response that an item belongs to."""
+    return "resp_" + item_id.partition("_")[2].rpartition("_")[0]
+
+
+def find_item(response: bytes, item_id: str) -> dict[str, Json] | None:
+    """Return an item of a response, which is given as JSON text."""
+    items: list[dict[str, Json]] = msgspec.json.decode(response)["output"]
+    return next((item for item in items if item["id"] == item_id), None)
+
+
 def encode(response: Mapping[str, Json]) -> bytes:
     """Return a response as JSON."""
     return _encode(response)

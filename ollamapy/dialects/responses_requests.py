@@ -5,7 +5,7 @@ Source: OpenAI's responses reference, and Ollama's `openai/responses.go` (releas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ollamapy.dialects.fields import MAX_TOP_LOGPROBS, Fields, kind_of, read_keep_alive
@@ -15,6 +15,7 @@ from ollamapy.dialects.openai_requests import (
     MAX_TOKENS,
     read_effort,
     read_image,
+    read_logit_bias,
     read_options,
     read_tool_call,
 )
@@ -24,6 +25,8 @@ from ollamapy.types import ChatRequest, Json, Message, Options, ToolCall
 LOGPROBS = "message.output_text.logprobs"
 ROLES = {"developer": "system"}
 IGNORED_ITEMS = ("web_search_call",)
+
+FindItem = Callable[[str], dict[str, Json] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class ResponseRequest:
         return replace(self.chat, messages=(*system, *_named([*history, *self.chat.messages])))
 
 
-def response_request(fields: Fields) -> ResponseRequest:
-    """Read the body of /v1/responses."""
+def response_request(fields: Fields, find_item: FindItem) -> ResponseRequest:
+    """Read the body of /v1/responses; `find_item` returns an item of an earlier answer by its id, None if unknown."""
     if not fields.text("model").strip():
         raise InvalidInputError("model is required")
     if fields.raw("conversation") is not None:
@@ -52,7 +55,7 @@ def response_request(fields: Fields) -> ResponseRequest:
     top_logprobs = fields.integer("top_logprobs", 0, MAX_TOP_LOGPROBS) or 0
     chat = ChatRequest(
         model=fields.text("model"),
-        messages=_input(fields),
+        messages=_input(fields, find_item),
         tools=tools,
         must_call=must_call,
         format=_format(fields),
@@ -64,6 +67,7 @@ def response_request(fields: Fields) -> ResponseRequest:
         truncate=fields.text("truncation") == "auto",
         logprobs=LOGPROBS in fields.texts("include") or top_logprobs > 0,
         top_logprobs=top_logprobs,
+        logit_bias=read_logit_bias(fields),
     )
     return ResponseRequest(
         chat=chat,
@@ -81,7 +85,7 @@ def _options(fields: Fields) -> Options:
 
 def _instructions(fields: Fields) -> str:
     if isinstance(fields.raw("instructions"), list):
-        messages = _Items(fields.objects("instructions")).messages
+        messages = _Items(fields.objects("instructions"), lambda _: None).messages
         return "\n".join(message.content for message in messages)
     return fields.text("instructions")
 
@@ -135,27 +139,28 @@ def _functions(tool: Fields, space: str) -> list[dict[str, Json]]:
     return [{"type": "function", "function": function}]
 
 
-def _input(fields: Fields) -> tuple[Message, ...]:
+def _input(fields: Fields, find_item: FindItem) -> tuple[Message, ...]:
     value = fields.raw("input")
     if isinstance(value, str):
         return (Message("user", value),)
     if not isinstance(value, list) or not value:
         raise InvalidInputError(f'field "input" must be a string or an array that is not empty, not {kind_of(value)}')
-    return tuple(_Items(fields.objects("input")).messages)
+    return tuple(_Items(fields.objects("input"), find_item).messages)
 
 
 class _Items:
     """Turns the items of an input into messages: thoughts, words and calls that follow each other are one turn."""
 
-    def __init__(self, items: Sequence[Fields]) -> None:
+    def __init__(self, items: Sequence[Fields], find_item: FindItem) -> None:
         self.messages: list[Message] = []
+        self._find_item = find_item
         self._thinking = ""
         self._can_add = False
         for item in items:
             self._read(item)
 
     def _read(self, item: Fields) -> None:
-        match item.text("type") or ("message" if item.raw("role") is not None else ""):
+        match item.text("type") or _kind(item):
             case "message":
                 self._add_message(item)
             case "function_call":
@@ -166,8 +171,19 @@ class _Items:
             case "reasoning":
                 self._thinking = _thought(item)
                 self._can_add = False
+            case "item_reference":
+                self._read(self._referred(item))
             case kind if kind not in IGNORED_ITEMS:
                 raise InvalidInputError(f'unknown input item type: "{kind[:40]}"')
+
+    def _referred(self, reference: Fields) -> Fields:
+        item = self._find_item(reference.text("id"))
+        if item is None:
+            raise InvalidInputError(
+                f"Item with id '{reference.text('id')[:80]}' not found: responses are kept in memory, and only the "
+                "last ones; send the item itself"
+            )
+        return Fields(item, reference.path)
 
     def _append(self, message: Message) -> None:
         self.messages.append(message)
@@ -193,6 +209,13 @@ class _Items:
     def _take_thinking(self) -> str:
         thinking, self._thinking = self._thinking, ""
         return thinking
+
+
+def _kind(item: Fields) -> str:
+    """Return what an item is that does not say so."""
+    if item.raw("role") is not None:
+        return "message"
+    return "item_reference" if item.raw("id") is not None else ""
 
 
 def _thought(item: Fields) -> str:

@@ -23,7 +23,7 @@ from ollamapy.server.body import read_fields
 from ollamapy.server.conversations import Conversation, Conversations
 from ollamapy.server.stream import Answer, WholeAnswer
 from ollamapy.server.writers import ResponseWriter
-from ollamapy.types import ChatRequest, Chunk, Message
+from ollamapy.types import ChatRequest, Chunk, Json, Message
 
 JSON = "application/json"
 
@@ -46,7 +46,7 @@ class ResponsesRoutes:
 
     async def create(self, request: Request) -> Answer[Chunk]:
         """POST /v1/responses."""
-        ask = response_request(await self._read(request))
+        ask = response_request(await self._read(request), self._find_item)
         whole = self._with_history(ask)
         events = responses.ResponseEvents(f"resp_{secrets.token_hex(16)}", ask.chat.model, int(time.time()), ask.echo)
         writer = ResponseWriter(events)
@@ -56,7 +56,7 @@ class ResponsesRoutes:
 
     async def count(self, request: Request) -> WholeAnswer:
         """POST /v1/responses/input_tokens."""
-        whole = self._with_history(response_request(await self._read(request)))
+        whole = self._with_history(response_request(await self._read(request), self._find_item))
 
         async def answer() -> bytes:
             tokens = await count_tokens(self._services, whole)
@@ -99,6 +99,10 @@ class ResponsesRoutes:
                     turn = Message("assistant", answer.content, answer.thinking, tool_calls=answer.tool_calls)
                     self._conversations.keep(writer.id, (*said, turn), writer.response(answer))
                 yield chunk
+
+    def _find_item(self, item_id: str) -> dict[str, Json] | None:
+        kept = self._conversations.find(responses.response_id(item_id))
+        return None if kept is None else responses.find_item(kept.response, item_id)
 
     def _find(self, response_id: str) -> Conversation:
         found = self._conversations.find(response_id)

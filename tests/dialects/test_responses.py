@@ -1,6 +1,6 @@
 import msgspec
 
-from ollamapy.dialects.responses import ResponseEvents
+from ollamapy.dialects.responses import ResponseEvents, encode, find_item, response_id
 from ollamapy.types import Chunk, Final, TokenLogprob, ToolCall
 
 FINAL = Final("stop", prompt_tokens=5, cached_tokens=4, completion_tokens=2)
@@ -111,6 +111,16 @@ def test_logprobs_come_with_their_text():
         }
     ]
     assert last["response"]["output"][0]["content"][0]["logprobs"] == delta["logprobs"]
+
+
+def test_an_item_is_found_by_its_id_alone():
+    writer = ResponseEvents("resp_1", "m", 12, {})
+    events_of(writer, Chunk("a", tool_calls=(CALL,)), Chunk(final=FINAL))
+    response = encode(writer.response())
+    for item in msgspec.json.decode(response)["output"]:
+        assert response_id(item["id"]) == "resp_1"
+        assert find_item(response, item["id"]) == item
+    assert find_item(response, "msg_1_9") is None
 
 
 def test_a_failure_is_told_as_an_error_and_as_the_end():

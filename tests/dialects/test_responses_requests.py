@@ -12,7 +12,7 @@ OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
 
 
 def read(**fields):
-    return response_request(Fields({"model": "m", "input": "hi", **fields}))
+    return response_request(Fields({"model": "m", "input": "hi", **fields}), {"fc_1": CALL}.get)
 
 
 def messages(*items, history=()):
@@ -69,6 +69,11 @@ def test_a_thought_the_words_and_the_calls_that_follow_it_are_one_turn():
     assert turn == Message("assistant", "a", "hm", tool_calls=(call, ToolCall("f", {"city": "Paris"}, "c2", 1)))
     assert result == Message("tool", "sunny", tool_name="f", tool_call_id="c1")
     assert last == Message("assistant", tool_calls=(call,))
+
+
+@pytest.mark.parametrize("reference", [{"type": "item_reference", "id": "fc_1"}, {"id": "fc_1"}])
+def test_a_reference_stands_for_an_item_of_an_earlier_answer(reference):
+    assert messages(reference, OUTPUT) == messages(CALL, OUTPUT)
 
 
 def test_encrypted_thoughts_are_what_was_sent_under_that_name():
@@ -135,6 +140,7 @@ def test_the_answer_repeats_the_request():
         pytest.param({"input": None}, '"input" must be', id="input"),
         pytest.param({"input": []}, '"input" must be', id="empty input"),
         pytest.param({"input": [{"type": "x"}]}, 'unknown input item type: "x"', id="item"),
+        pytest.param({"input": [{"type": "item_reference", "id": "x"}]}, "Item with id 'x' not found", id="reference"),
         pytest.param({"input": [{}]}, 'unknown input item type: ""', id="no type"),
         pytest.param({"input": [{"role": "user", "content": 1}]}, "must be a string or an array", id="content"),
         pytest.param(

@@ -278,6 +278,8 @@ def test_openai_a_function_makes_its_round_over_a_stream(oai):
     assert "sunny" in after.output_text
     items = [{"role": "user", "content": WEATHER}, *(item.model_dump() for item in first.output), result]
     assert oai.responses.create(**ask, input=items).output_text == after.output_text
+    items[1:-1] = [{"type": "item_reference", "id": item.id} for item in first.output]
+    assert oai.responses.create(**ask, input=items).output_text == after.output_text
 
 
 def test_openai_a_response_is_parsed_into_a_class(oai):

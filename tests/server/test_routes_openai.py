@@ -100,3 +100,47 @@ def test_a_failure_in_mid_stream_is_the_last_event(daemon):
     assert error["type"] == "api_error"
     assert "killed by signal 9" in error["message"]
     assert daemon.client.get("/api/version").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses"])
+@pytest.mark.parametrize(
+    ("fields", "status", "kind", "text"),
+    [
+        pytest.param({"model": "x"}, 404, "not_found_error", "model 'x' not found", id="model"),
+        pytest.param({"temperature": "x"}, 400, "invalid_request_error", '"temperature"', id="type"),
+        pytest.param({"top_p": 7}, 400, "invalid_request_error", "top_p", id="option"),
+        pytest.param({"logit_bias": {"9999": 1}}, 400, "invalid_request_error", "the vocabulary has", id="bias"),
+    ],
+)
+def test_the_other_routes_have_openais_errors_too(daemon, path, fields, status, kind, text):
+    response = daemon.client.post(path, json={"model": "wren", "prompt": "a", "input": "a", "stream": True, **fields})
+    assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
+    assert text in response.json()["error"]["message"]
+
+
+def test_a_failed_completion_ends_its_stream_with_the_error(daemon):
+    body = {"model": "wren", "prompt": "!crash-decode", "stream": True}
+    *_, last = daemon.events("/v1/completions", body)
+    assert "killed by signal 9" in json.loads(last)["error"]["message"]
+
+
+def test_one_failure_among_several_answers_ends_all(daemon):
+    response = daemon.client.post("/v1/completions", json={"model": "wren", "prompt": ["a", "!failed:option"], "n": 2})
+    assert response.status_code == 400
+    assert daemon.client.get("/api/ps").json()["models"][0].get("active_requests") is None
+
+
+def test_a_failed_response_ends_its_stream_with_the_error(daemon):
+    daemon.lines("/api/create", {"model": "crash", "from": "wren", "template": "!crash-decode"})
+    *_, error, last = daemon.events("/v1/responses", {"model": "crash", "input": "x", "stream": True})
+    assert error.startswith("event: error\n")
+    assert last.startswith("event: response.failed\n")
+    assert "killed by signal 9" in json.loads(last.partition("data: ")[2])["response"]["error"]["message"]
+
+
+def test_an_answer_is_given_as_many_times_as_asked(daemon):
+    answer = post(daemon, {**HELLO, "n": 3}).json()
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2]
+    *events, done = daemon.events("/v1/chat/completions", {**HELLO, "n": 3, "stream": True})
+    assert done == "[DONE]"
+    assert {choice["index"] for event in events for choice in json.loads(event)["choices"]} == {0, 1, 2}
