@@ -157,6 +157,20 @@ def test_a_conversation_on_a_terminal(machine: Machine) -> None:
         assert terminal.read_to_end()[1] == 0
 
 
+def test_a_conversation_outlives_its_daemon(fresh: Machine) -> None:
+    assert fresh("list").returncode == 0
+    with fresh.command.on_terminal("run", "wren", "--think=false") as terminal:
+        terminal.read_until(">>> ")
+        os.kill(fresh.started.pop(), signal.SIGKILL)
+        terminal.type(f"{QUESTION}\n")
+        said = terminal.read_until(") at http")
+        fresh.started.append(int(said.rpartition("(process ")[2].partition(")")[0]))
+        terminal.read_until("Paris")
+        terminal.read_until(">>> ")
+        terminal.type("\x04")
+        assert terminal.read_to_end()[1] == 0
+
+
 def test_a_port_in_use_is_told(machine: Machine, tmp_path: Path) -> None:
     done = machine("serve", OLLAMA_MODELS=str(tmp_path))
     assert done.returncode == 8
