@@ -14,6 +14,7 @@ from ollamapy.errors import InvalidFileError, InvalidInputError, StoreError, Uns
 from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
 from ollamapy.options import options_to_json
+from ollamapy.parsing.choice import choose_template
 from ollamapy.store import (
     ADAPTER_TYPE,
     CONFIG_TYPE,
@@ -35,6 +36,10 @@ from ollamapy.store import (
 from ollamapy.types import CreateRequest, Message, Options, Progress
 
 KINDS = {"model": WEIGHTS_TYPE, "adapter": ADAPTER_TYPE, "projector": PROJECTOR_TYPE}
+OVERRULED = (
+    "keeping the template of the model's file in force: it offers more than the given one "
+    "(start the daemon with OLLAMA_GO_TEMPLATE=true to change that)"
+)
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -45,6 +50,7 @@ class Parts:
     config: ModelConfig
     layers: list[Layer] = field(default_factory=list)
     architecture: str = ""
+    embedded_template: str = ""
 
     def replace(self, media_type: str, layers: Sequence[Layer]) -> None:
         """Put layers in the place of all others of their type."""
@@ -67,10 +73,13 @@ def check_request(request: CreateRequest) -> None:
         check_template(request.template)
 
 
-def build_model(store: Store, name: ModelName, request: CreateRequest, base: Model | None) -> Iterator[Progress]:
+def build_model(
+    store: Store, name: ModelName, request: CreateRequest, base: Model | None, go_templates: bool | None = None
+) -> Iterator[Progress]:
     """Yield the steps of making a model; its manifest is written last, so that a failure leaves nothing half done.
 
-    All files are checked before the first step. Raises InvalidDigestError, BlobNotFoundError, InvalidFileError.
+    One step tells where the file's own template stays in force, as `go_templates` has it. All files are checked before
+    the first step. Raises InvalidDigestError, BlobNotFoundError, InvalidFileError.
     """
     parts = _files(store, request.files or {}) if base is None else _of_base(base)
     _add_adapters(store, parts, request.adapters or {})
@@ -80,6 +89,8 @@ def build_model(store: Store, name: ModelName, request: CreateRequest, base: Mod
         yield Progress(f"using existing layer {layer.digest}", str(layer.digest))
     parts.config = _overlay_config(parts.config, request)
     yield from _add_texts(store, parts, request, base)
+    if request.template and _is_overruled(request.template, parts, go_templates):
+        yield Progress(OVERRULED)
     config, step = _put(store, CONFIG_TYPE, encode_config(parts.config))
     yield step
     yield Progress("writing manifest")
@@ -87,8 +98,13 @@ def build_model(store: Store, name: ModelName, request: CreateRequest, base: Mod
     yield Progress("success")
 
 
+def _is_overruled(template: str, parts: Parts, go_templates: bool | None) -> bool:
+    return choose_template(template, parts.embedded_template or None, go_templates) != template
+
+
 def _of_base(base: Model) -> Parts:
-    return Parts(base.config, list(base.layers), base.header().architecture)
+    header = base.header()
+    return Parts(base.config, list(base.layers), header.architecture, header.chat_template() or "")
 
 
 def _files(store: Store, files: Mapping[str, str]) -> Parts:
@@ -101,6 +117,7 @@ def _files(store: Store, files: Mapping[str, str]) -> Parts:
             if parts.architecture:
                 raise InvalidFileError("several files are models; give one model, and its projector if it has one")
             parts.config, parts.architecture = config_of(header), header.architecture
+            parts.embedded_template = header.chat_template() or ""
         parts.layers.append(Layer(media_type, digest, store.blob_size(digest)))
     if not parts.architecture:
         raise InvalidFileError("none of the files is a model; add the GGUF file with the model's weights")

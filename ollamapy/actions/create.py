@@ -31,7 +31,7 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
                     yield pulled
     base = await asyncio.to_thread(_read_base, store, request.base) if request.base else None
     replaced = await asyncio.to_thread(_digests, store, name)
-    steps = build_model(store, name, request, base)
+    steps = build_model(store, name, request, base, services.settings.go_template)
     while (step := await asyncio.to_thread(_next, steps)) is not None:
         if step.status == "success" and not services.settings.no_prune:
             await asyncio.to_thread(store.prune, replaced)

@@ -9,7 +9,10 @@ import re
 
 from ollamapy.parsing.traits import read_traits
 
-_GO_ACTION = re.compile(r"\{\{-?\s*(?:(?:if|else if|range|with|block|and|or|not|eq|json|len)\s[^}]*?)?[.$][A-Z]")
+_GO_ACTION = re.compile(
+    r"\{\{-?\s*(?:(?:(?:if|else if|range|with|block|and|or|not|eq|json|len)\s[^}]*?)?[.$][A-Z]"
+    r"|(?:if|else|end|range|with|define|template|block|break|continue)\b)"
+)
 
 
 def is_go_template(text: str) -> bool:

@@ -21,7 +21,7 @@ def test_only_a_go_template_knows_a_suffix():
         compile_template(JINJA).infill("a", "b")
 
 
-@pytest.mark.parametrize("source", ["{% for %}", "{{ if .Prompt }}"])
+@pytest.mark.parametrize("source", ["{% for %}", "{{ if .Prompt }}", "{{ else }}", "{{ end }}", "{{ if }}x{{ end }}"])
 def test_a_template_that_does_not_parse_is_told_so(source):
     with pytest.raises(TemplateError, match=r"^template error: "):
         check_template(source)

@@ -51,6 +51,12 @@ def test_a_setting_decides_between_go_and_jinja(
     assert choose_template(own, embedded, wants_go) == chosen
 
 
+@pytest.mark.parametrize("text", ["{{ end }}", "{{- else -}}", "{{ if }}x{{ end }}", "{{range}}", '{{ define "x" }}'])
+def test_the_keywords_of_go_make_a_go_template(text: str) -> None:
+    assert is_go_template(text)
+    assert not is_go_template("{{ messages }} {{ ending }} {{ iffy }}")
+
+
 def test_tells_go_templates_from_jinja_ones(shared_models: Path) -> None:
     go = sorted((shared_models / "templates" / "ollama").glob("*.gotmpl"))
     jinja = sorted((shared_models / "templates" / "llama.cpp").glob("*.jinja"))
