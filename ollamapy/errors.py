@@ -87,12 +87,15 @@ class OptionError(InvalidInputError):
 
 
 class ContextLengthError(InvalidInputError):
-    """A prompt longer than the context that it may use."""
+    """A prompt longer than the context that it may use; `trained_tokens` bounds that, 0 where it is not known."""
 
-    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+    def __init__(self, prompt_tokens: int, context_tokens: int, trained_tokens: int = 0) -> None:
+        remedy = f"shorten it or set num_ctx to more than {prompt_tokens}"
+        if 0 < trained_tokens <= prompt_tokens:
+            remedy = f"shorten it: the model was trained for {trained_tokens} tokens"
         super().__init__(
             f"the prompt is too long: it has {prompt_tokens} tokens but the context length is {context_tokens}; "
-            f"shorten it or set num_ctx to more than {prompt_tokens}"
+            + remedy
         )
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
@@ -206,13 +209,16 @@ class LoadError(RunnerError):
 
 
 class WorkerExitedError(RunnerError):
-    """The worker died while it served requests; negative exit codes are signal numbers."""
+    """The worker died while it served requests; negative exit codes are signal numbers.
 
-    def __init__(self, exit_code: int | None, log_tail: str = "") -> None:
+    Of its log the message tells `last_words` alone, what it complained of in the end.
+    """
+
+    def __init__(self, exit_code: int | None, log_tail: str = "", last_words: str = "") -> None:
         how = "ended" if exit_code is None else f"exited with code {exit_code}"
         if exit_code is not None and exit_code < 0:
             how = f"was killed by signal {-exit_code}"
-        last = f" Its last words: {log_tail.strip().splitlines()[-1][:300]}" if log_tail.strip() else ""
+        last = f" Its last words: {last_words}" if last_words else ""
         super().__init__(
             f"the model's worker process {how} while it was answering; "
             f"send the request again to load the model anew.{last}"

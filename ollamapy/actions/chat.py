@@ -11,7 +11,7 @@ from ollamapy.actions.answer import Ask, check_grammar, stream_answer
 from ollamapy.actions.constraint import grammar_of, grammar_of_call
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
-from ollamapy.actions.prompt import Prompt, counted_prompt, fit_prompt
+from ollamapy.actions.prompt import Prompt, counted_prompt, fit_prompt, trained_length_told
 from ollamapy.actions.sampling import merge_options
 from ollamapy.actions.services import Services
 from ollamapy.errors import ContextLengthError, InvalidInputError, UnsupportedError
@@ -51,7 +51,8 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         logit_bias=request.logit_bias,
     )
     spec = await prepare_load(services, found, options)
-    async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
+    told = trained_length_told(found.header.context_length or 0)
+    async with told, services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
         prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
         check_bias(request.logit_bias, lease)
         if request.count_prompt:

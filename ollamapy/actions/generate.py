@@ -14,7 +14,7 @@ from ollamapy.actions.chat import check_bias, check_images, effective_think, wit
 from ollamapy.actions.constraint import grammar_of
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
-from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of
+from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of, trained_length_told
 from ollamapy.actions.sampling import merge_options
 from ollamapy.actions.services import Services
 from ollamapy.actions.tokens import check_tokens
@@ -55,7 +55,8 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         logit_bias=request.logit_bias,
     )
     spec = await prepare_load(services, found, options)
-    async with services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
+    told = trained_length_told(found.header.context_length or 0)
+    async with told, services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
         prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
         check_bias(request.logit_bias, lease)
         if request.render_only:

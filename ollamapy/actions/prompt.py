@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ollamapy import wire
@@ -50,6 +51,15 @@ async def fit_prompt(
         check_size(size_bytes, num_ctx)
         return Prompt(tuple(segments), (), add_special, text_of(segments))
     return await _Fitting(runner, render, messages, num_ctx, add_special).run()
+
+
+@asynccontextmanager
+async def trained_length_told(trained_tokens: int) -> AsyncGenerator[None, None]:
+    """Have the error of a prompt that is too long tell where a larger context can't help, whoever raises it."""
+    try:
+        yield
+    except ContextLengthError as exc:
+        raise ContextLengthError(exc.prompt_tokens, exc.context_tokens, trained_tokens) from exc
 
 
 async def counted_prompt(runner: ModelRunner, prompt: Prompt) -> Prompt:

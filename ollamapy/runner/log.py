@@ -8,8 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LOG_TAIL_BYTES = 64 << 10
+LAST_LINES = 20  # an older complaint has little to do with the end
 
 _log = logging.getLogger("ollamapy.worker")
+_COMPLAINT = re.compile(
+    r"warning|error|critical|fatal|fail|abort|assert|exception|terminate|killed|out of memory|can't|cannot|unable",
+    re.IGNORECASE,
+)
+_CALM = re.compile(r"\s*(INFO|DEBUG)\b")
 _FOLDERS = re.compile(r"(?<![\w./])~?/(?!/)(?:[^\s/'\"]+/)+")
 
 
@@ -45,6 +51,7 @@ def without_folders(text: str, known_paths: Sequence[str] = ()) -> str:
 
 
 def last_words(log_tail: str) -> str:
-    """Return the last line that says something, at most 300 characters, or an empty string."""
-    lines = log_tail.strip().splitlines()
-    return lines[-1].strip()[:300] if lines else ""
+    """Return the last complaint near the end of a log, at most 300 characters, or an empty string."""
+    lines = log_tail.strip().splitlines()[-LAST_LINES:]
+    complaints = (line.strip() for line in reversed(lines) if _COMPLAINT.search(line) and not _CALM.match(line))
+    return next(complaints, "")[:300]

@@ -20,7 +20,7 @@ from ollamapy.runner.failures import (
     load_stall_error,
     request_error,
 )
-from ollamapy.runner.log import without_folders
+from ollamapy.runner.log import last_words, without_folders
 from ollamapy.runner.process import Listener, WorkerProcess
 
 State = Literal["stopped", "starting", "ready", "stopping", "failed"]
@@ -289,7 +289,7 @@ class Runner:
             answer.set_exception(error)
 
     def _exit_error(self) -> OllamapyError:
-        return WorkerExitedError(self.exit_code, self.log_tail)
+        return WorkerExitedError(self.exit_code, self.log_tail, last_words(self.log_tail))
 
     def _load_exit_error(self) -> OllamapyError:
         return load_exit_error(self.name, self.exit_code, self.log_tail)

@@ -49,4 +49,4 @@ def test_an_option_error_names_its_option() -> None:
 def test_a_load_that_ended_tells_how() -> None:
     assert "killed by signal 9" in load_exit_error("wren", -9, "").message
     assert "exited with code 3" in load_exit_error("wren", 3, "boom\n").message
-    assert load_exit_error("wren", 3, "boom\n").message.endswith("Its last words: boom")
+    assert load_exit_error("wren", 3, "error: boom\n").message.endswith("Its last words: error: boom")

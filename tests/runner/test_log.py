@@ -42,6 +42,12 @@ def test_folders_are_cut_from_paths(text: str, clean: str) -> None:
 
 
 def test_last_words_are_the_last_line_that_says_something() -> None:
-    assert last_words("one\n two \n\n") == "two"
+    assert last_words("error: one\n error: two \n\n") == "error: two"
     assert last_words(" \n") == ""
-    assert len(last_words("x" * 1000)) == 300
+    assert len(last_words("error" * 1000)) == 300
+
+
+def test_last_words_are_complaints_and_not_what_a_worker_always_says() -> None:
+    assert last_words("INFO ollamapy.worker: loaded, no error\nllama_context: n_ctx = 512\n") == ""
+    assert last_words("GGML_ASSERT(a) failed\nINFO ollamapy.worker: ready\n") == "GGML_ASSERT(a) failed"
+    assert last_words("WARNING old\n" + "a line\n" * 50) == ""

@@ -63,14 +63,14 @@ async def test_a_refused_model_is_a_load_error_without_folders(make_runner: Make
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        pytest.param(["--hello=crash"], "exited with code 3.*Its last words: out of luck", id="before-hello"),
+        pytest.param(["--hello=crash"], "exited with code 3.*Its last words: error: out of luck", id="before-hello"),
         pytest.param(["--hello=die-after"], "exited with code 0", id="after-hello"),
-        pytest.param(["--load=exit"], "exited with code 7.*Its last words: out of luck", id="exit-in-load"),
-        pytest.param(["--load=signal"], "killed by signal 9.*Its last words: out of luck", id="killed-in-load"),
+        pytest.param(["--load=exit"], "exited with code 7.*Its last words: error: out of luck", id="exit-in-load"),
+        pytest.param(["--load=signal"], "killed by signal 9.*Its last words: error: out of luck", id="killed-in-load"),
     ],
 )
 async def test_a_death_before_ready_is_a_load_error(make_runner: MakeRunner, flags: list[str], message: str) -> None:
-    runner = make_runner(*flags, "--last-words", "out of luck")
+    runner = make_runner(*flags, "--last-words", "error: out of luck")
     with pytest.raises(LoadError, match=message):
         await runner.start()
     assert runner.state == "failed"

@@ -407,7 +407,23 @@ def test_a_failure_before_the_first_piece_has_a_status(daemon):
 def test_a_prompt_beyond_the_context_is_refused(daemon):
     response = post(daemon, "/api/chat", {**HELLO, "messages": [{"role": "user", "content": "x" * 600}]})
     assert response.status_code == 400
-    assert "the prompt is too long" in response.json()["error"]
+    error = response.json()["error"]
+    assert "the prompt is too long" in error
+    assert error.endswith("shorten it: the model was trained for 512 tokens")
+
+
+def test_a_prompt_that_a_larger_context_would_hold_is_refused_with_that_advice(daemon):
+    body = {**SAY, "prompt": "x" * 100, "options": {"num_ctx": 64}, "raw": False, "think": False}
+    error = post(daemon, "/api/generate", body).json()["error"]
+    assert "set num_ctx to more than" in error
+
+
+def test_a_template_that_the_files_own_one_overrules_is_told_so(daemon):
+    body = {"model": "overruled", "from": "wren", "template": "{{ .Prompt }}"}
+    told = [line for line in daemon.lines("/api/create", body) if "OLLAMA_GO_TEMPLATE" in line.get("status", "")]
+    assert len(told) == 1
+    body = {"model": "overruled", "from": "wren", "system": "Be brief."}
+    assert not any("OLLAMA_GO_TEMPLATE" in line["status"] for line in daemon.lines("/api/create", body))
 
 
 def test_old_turns_are_dropped_and_counted(daemon):
