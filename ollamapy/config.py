@@ -45,7 +45,7 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMA_MODELS": "folder of the model store (default: the platform's data folder)",
     "OLLAMA_KEEP_ALIVE": "how long an idle model stays loaded: a duration or seconds; negative is forever (default 5m)",
     "OLLAMA_LOAD_TIMEOUT": "how long a load may make no progress; 0 is without limit (default 5m)",
-    "OLLAMA_MAX_LOADED_MODELS": "most models loaded at once (default 0: as many as fit)",
+    "OLLAMA_MAX_LOADED_MODELS": "most models loaded at once (default 0: one)",
     "OLLAMA_NUM_PARALLEL": "most requests that one model answers at once (default 0: as many as its memory holds)",
     "OLLAMA_MAX_QUEUE": "most requests that wait for a model before others are refused (default 512)",
     "OLLAMA_CONTEXT_LENGTH": "default context length in tokens (default 0: by memory)",

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from ollamapy.actions.models import ModelCache
 from ollamapy.actions.services import Services
 from ollamapy.config import Settings
-from ollamapy.errors import ServiceError
+from ollamapy.errors import ServiceError, StoreError
 from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.scheduler.loop import Scheduler
@@ -47,11 +47,19 @@ def serve(settings: Settings) -> None:
     """
     policy_of(settings)
     store = Store(settings.models_dir)
-    store.check_writable()
+    _check_store(store)
     with bind(settings) as listener:
         configure_logging(settings.debug)
         pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
         build_server(settings, store, pool).run([listener])
+
+
+def _check_store(store: Store) -> None:
+    """Raise StoreError that names the folder: this is told to who starts the daemon, not to its clients."""
+    try:
+        store.check_writable()
+    except StoreError as exc:
+        raise StoreError(f"{exc.message} (the model store is {store.root}, which OLLAMA_MODELS sets)") from exc
 
 
 def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonServer:

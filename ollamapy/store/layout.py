@@ -61,7 +61,8 @@ def _explain(exc: OSError) -> str:
         )
     if exc.errno in _LINKED:
         return "a symbolic link or a file stands where a folder of the model store should be; set OLLAMA_MODELS anew"
-    return (exc.strerror or type(exc).__name__).lower()
+    reason = (exc.strerror or type(exc).__name__).lower()
+    return f"{reason}; make sure that OLLAMA_MODELS names a folder where this user may read and write"
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from ollamapy.store.layout import open_file, open_folder, read_file, store_error
         (errno.EACCES, "permission denied; give this user write access to the model store, or set OLLAMA_MODELS"),
         (errno.EROFS, "read-only file system; give this user write access"),
         (errno.ELOOP, "a symbolic link or a file stands where a folder"),
-        (errno.EIO, "input/output error"),
+        (errno.EIO, "input/output error; make sure that OLLAMA_MODELS names a folder"),
+        (errno.ENOENT, "no such file or directory; make sure that OLLAMA_MODELS names a folder"),
     ],
 )
 def test_t36_disk_errors_name_the_remedy_and_no_path(number: int, remedy: str) -> None:
