@@ -77,7 +77,8 @@ class PartialBlob:
             self._lock()
             self.done = Ranges(self._read_journal())
             self.is_resumed = self.done.total_bytes > 0
-            os.ftruncate(self._file, self.size_bytes)
+            if not self.is_resumed:
+                os.ftruncate(self._file, 0)
             self._open = stack.pop_all()
         return self
 
@@ -140,7 +141,6 @@ class PartialBlob:
         with store_errors(_ACTION):
             remove_upload(self._folder, self._name + _JOURNAL_SUFFIX)
             os.ftruncate(self._file, 0)
-            os.ftruncate(self._file, self.size_bytes)
 
     def discard(self) -> None:
         """Delete it; blocks."""
@@ -160,9 +160,9 @@ class PartialBlob:
         """Return what the journal says is written; nothing where it can't be trusted."""
         journal = read_journal(self._folder, self._name)
         size = os.fstat(self._file).st_size
-        if journal is None or journal.size != self.size_bytes or size != self.size_bytes:
+        if journal is None or journal.size != self.size_bytes or size > self.size_bytes:
             return []
-        return [(start, end) for start, end in journal.done if 0 <= start < end <= self.size_bytes]
+        return [(start, end) for start, end in journal.done if 0 <= start < end <= size]
 
 
 def read_journal(folder: int, name: str) -> _Journal | None:

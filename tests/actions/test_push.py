@@ -1,0 +1,283 @@
+"""Pushes to real registries and pulls back: plain, with basic authentication, with tokens, with broken uploads."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ollamapy.config import Registry
+from ollamapy.errors import BlobNotFoundError, ForbiddenError, ModelNotFoundError, RegistryError, UnauthorizedError
+from ollamapy.names import Digest, ModelName
+from ollamapy.store import CONFIG_TYPE, WEIGHTS_TYPE, Layer, Manifest
+from tests.conftest import skip_or_fail
+from tests.fakes.docker_registry import docker_registry
+from tests.fakes.registry import MANIFEST_TYPE, Puller, digest_of, fake_registry, plain
+
+WEIGHTS = os.urandom(20_000_000)  # several chunks
+LICENCE = b"MIT"
+OCI_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+
+def make_model(puller: Puller, name: str, *layers: bytes) -> ModelName:
+    parsed = ModelName.parse(name)
+    made = [Layer(WEIGHTS_TYPE, puller.store.put_bytes(data), len(data)) for data in layers]
+    config = Layer(CONFIG_TYPE, puller.store.put_bytes(b'{"model_format":"gguf"}'), 23)
+    puller.store.write_manifest(parsed, Manifest(config, tuple(made)))
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with docker_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
+def registry_at(address: str, **fields: str) -> Registry:
+    return Registry(host=address, url=f"http://{address}", **fields)
+
+
+def round_trip(folder: Path, registry: Registry, name: str) -> None:
+    first, second = Puller(folder / "a", registry), Puller(folder / "b", registry)
+    parsed = make_model(first, name, WEIGHTS, LICENCE)
+    assert first.push(name)[-1].status == "success"
+    assert second.pull(name)[-1].status == "success"
+    ours, data = first.store.read_manifest_file(parsed)
+    theirs, pulled = second.store.read_manifest_file(parsed)
+    assert (pulled, theirs.digest) == (data, ours.digest)
+    for digest in ours.manifest.digests:
+        assert second.store.open_blob(digest).read_bytes() == first.store.open_blob(digest).read_bytes()
+
+
+def test_what_is_pushed_is_pulled_back_bit_by_bit(tmp_path, address):
+    round_trip(tmp_path, registry_at(address), f"{address}/team/tiny:v1")
+
+
+def test_a_second_push_sends_no_blob_again(tmp_path, address):
+    puller, name = Puller(tmp_path, registry_at(address)), f"{address}/team/again"
+    make_model(puller, name, WEIGHTS)
+    puller.push(name)
+    steps = puller.push(name)
+    label = f"pushing {digest_of(WEIGHTS)[7:19]}"
+    assert [(s.status, s.completed_bytes) for s in steps if s.status == label] == [(label, len(WEIGHTS))]
+
+
+def test_a_layer_of_another_model_there_is_lent_and_not_sent(tmp_path, address):
+    puller = Puller(tmp_path, registry_at(address))
+    make_model(puller, f"{address}/team/base", WEIGHTS)
+    puller.push(f"{address}/team/base")
+    layer = Layer(WEIGHTS_TYPE, Digest.parse(digest_of(WEIGHTS)), len(WEIGHTS), origin="team/base")
+    config = Layer(CONFIG_TYPE, puller.store.put_bytes(b"{}"), 2)
+    puller.store.write_manifest(ModelName.parse(f"{address}/other/child"), Manifest(config, (layer,)))
+    steps = puller.push(f"{address}/other/child")
+    assert [s.completed_bytes for s in steps if s.digest == digest_of(WEIGHTS)] == [len(WEIGHTS)]
+    assert steps[-1].status == "success"
+
+
+def test_skopeo_inspects_what_was_pushed_and_copies_it_where_its_manifest_is_of_oci(tmp_path, address):
+    """Of Docker's own type of manifest it refuses to copy any layer that is no file system, Ollama's too."""
+    skopeo = shutil.which("skopeo")
+    if skopeo is None:
+        skip_or_fail("skopeo is not installed; it is in Debian's package of that name")
+    puller, name = Puller(tmp_path, registry_at(address)), f"{address}/team/inspected"
+    parsed = make_model(puller, name, WEIGHTS, LICENCE)
+    _, ollamas = puller.store.read_manifest_file(parsed)
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+
+    def run(*words: str) -> str:
+        done = subprocess.run([skopeo, "--policy", str(policy), *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    puller.push(name)
+    assert run("inspect", "--raw", "--tls-verify=false", f"docker://{name}:latest").encode() == ollamas
+    puller.store.put_manifest(parsed, ollamas.replace(MANIFEST_TYPE.encode(), OCI_TYPE.encode()))
+    puller.push(name)
+    words = ("copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests")
+    run(*words, f"docker://{name}:latest", f"docker://{address}/team/copied:latest")
+    other = Puller(tmp_path / "other", registry_at(address))
+    other.pull(f"{address}/team/copied")
+    assert other.store.open_blob(Digest.parse(digest_of(WEIGHTS))).read_bytes() == WEIGHTS
+
+
+def test_basic_authentication(tmp_path):
+    (tmp_path / "htpasswd").write_text(bcrypt_line("me", "secret"))
+    auth = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
+    with docker_registry(tmp_path / "registry", auth) as address:
+        round_trip(tmp_path, registry_at(address, username="me", password="secret"), f"{address}/team/tiny")
+        other = Puller(tmp_path / "c", registry_at(address, username="me", password="guess"))
+        with pytest.raises(UnauthorizedError, match="unauthorized: access denied"):
+            other.pull(f"{address}/team/tiny")
+
+
+def bcrypt_line(user: str, password: str) -> str:
+    htpasswd = shutil.which("htpasswd")
+    if htpasswd is None:
+        skip_or_fail("htpasswd is not installed; it is in Debian's package apache2-utils")
+    return subprocess.run([htpasswd, "-nbB", user, password], capture_output=True, text=True, check=True).stdout
+
+
+class TokenServer:
+    """Issues the tokens that docker-registry accepts, signed with a key of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.key, self.certificate = folder / "key.pem", folder / "cert.pem"
+        words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+        done = subprocess.run(
+            [*words, "-keyout", self.key, "-out", self.certificate], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        self.asked: list[tuple[str, ...]] = []
+
+    def answer(self, request: Request, _response: Response) -> Response:
+        if request.headers.get("authorization") != "Basic bWU6c2VjcmV0":
+            return JSONResponse({}, 401)
+        scopes = request.query_params.getlist("scope")
+        self.asked.append(tuple(scopes))
+        access = []
+        for scope in scopes:
+            kind, name, actions = scope.split(":")
+            access.append({"type": kind, "name": name, "actions": actions.split(",")})
+        return JSONResponse({"token": self.sign(access), "expires_in": 60})
+
+    def sign(self, access: list[dict[str, object]]) -> str:
+        der = subprocess.run(
+            ["openssl", "x509", "-in", self.certificate, "-outform", "DER"], capture_output=True, check=True
+        ).stdout
+        now = int(dt.datetime.now(dt.UTC).timestamp())
+        head = {"alg": "RS256", "typ": "JWT", "x5c": [base64.b64encode(der).decode()]}
+        claims = {"iss": "tests", "sub": "me", "aud": "registry", "exp": now + 60, "nbf": now - 5, "iat": now}
+        parts = [encode(json.dumps(part).encode()) for part in (head, {**claims, "jti": "1", "access": access})]
+        signed = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-sign", self.key], input=".".join(parts).encode(), capture_output=True
+        ).stdout
+        return ".".join([*parts, encode(signed)])
+
+
+def encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def test_tokens_of_a_server_beside_the_registry(tmp_path):
+    tokens = TokenServer(tmp_path)
+    with fake_registry() as realm:
+        realm.bend = tokens.answer
+        auth = {
+            "token": {
+                "realm": f"{realm.base_url}/token",
+                "service": "registry",
+                "issuer": "tests",
+                "rootcertbundle": str(tokens.certificate),
+            }
+        }
+        with docker_registry(tmp_path / "registry", auth) as address:
+            fields = {"username": "me", "password": "secret", "auth_host": realm.host}
+            round_trip(tmp_path, registry_at(address, **fields), f"{address}/team/tiny")
+            with pytest.raises(UnauthorizedError):
+                Puller(tmp_path / "c", registry_at(address, **{**fields, "password": "x"})).pull(f"{address}/team/tiny")
+    assert {tuple(sorted(scope.rpartition(":")[2].split(","))) for (scope,) in tokens.asked} == {
+        ("pull",),
+        ("pull", "push"),
+    }
+
+
+# What is refused, and what is survived.
+
+
+def test_a_registry_that_is_not_configured_gets_no_request(tmp_path):
+    with fake_registry() as registry:
+        puller = Puller(tmp_path)
+        make_model(puller, f"{registry.host}/a/b", b"x")
+        with pytest.raises(ForbiddenError):
+            puller.push(f"{registry.host}/a/b")
+        with pytest.raises(ForbiddenError):
+            puller.push("wren")
+        assert registry.requests == []
+
+
+def test_a_model_that_is_not_here_is_told_before_anything_is_sent(tmp_path):
+    with fake_registry() as registry:
+        with pytest.raises(ModelNotFoundError):
+            Puller(tmp_path, plain(registry)).push(f"{registry.host}/a/b")
+        assert registry.requests == []
+
+
+def test_a_link_in_place_of_a_blob_is_not_sent(tmp_path, address):
+    puller, name = Puller(tmp_path, registry_at(address)), f"{address}/team/linked"
+    make_model(puller, name, b"secret weights")
+    blob = puller.store.open_blob(Digest.parse(digest_of(b"secret weights")))
+    blob.unlink()
+    blob.symlink_to("/etc/passwd")
+    with pytest.raises(BlobNotFoundError):
+        puller.push(name)
+
+
+class Uploads:
+    """A registry's upload protocol with failures: the first tries of each chunk break half way."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.broken = 0
+        self.blobs: dict[str, bytes] = {}
+
+    async def answer(self, request: Request, response: Response) -> Response:
+        path, body = request.url.path, await request.body()
+        if path.endswith("/uploads/"):
+            self.data.clear()
+            return Response(status_code=202, headers={"location": "/v2/a/b/blobs/uploads/1?state=x"})
+        if path.endswith("/uploads/1"):
+            return self.upload(request, body)
+        if "/manifests/" in path:
+            return Response(status_code=201)
+        found = path.rpartition("/")[2] in self.blobs
+        return Response(status_code=200 if found else 404)
+
+    def upload(self, request: Request, body: bytes) -> Response:
+        headers = {"location": str(request.url), "range": f"0-{max(len(self.data) - 1, 0)}"}
+        if request.method == "GET":
+            return Response(status_code=204, headers=headers)
+        if request.method == "PUT":
+            self.blobs[request.query_params["digest"]] = bytes(self.data)
+            return Response(status_code=201)
+        start = int(request.headers["content-range"].partition("-")[0])
+        if start != len(self.data):
+            return Response(status_code=416)
+        self.broken += 1
+        if self.broken % 2:
+            self.data += body[: len(body) // 2]
+            return Response(status_code=503)
+        self.data += body
+        return Response(status_code=202, headers={"location": str(request.url)})
+
+
+def test_an_upload_goes_on_where_the_registry_says_that_it_broke(tmp_path):
+    uploads = Uploads()
+    with fake_registry() as registry:
+        registry.bend = uploads.answer
+        puller = Puller(tmp_path, plain(registry))
+        make_model(puller, f"{registry.host}/a/b", WEIGHTS)
+        assert puller.push(f"{registry.host}/a/b")[-1].status == "success"
+    assert uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
+
+
+def test_an_upload_to_another_host_is_refused(tmp_path):
+    with fake_registry() as registry, fake_registry() as other:
+        registry.bend = lambda request, response: (
+            Response(status_code=202, headers={"location": f"{other.base_url}/x"})
+            if request.method == "POST"
+            else response
+        )
+        puller = Puller(tmp_path, plain(registry))
+        make_model(puller, f"{registry.host}/a/b", b"x")
+        with pytest.raises(RegistryError, match="another host"):
+            puller.push(f"{registry.host}/a/b")
+        assert other.requests == []
