@@ -105,8 +105,11 @@ def test_after_the_daemons_death_the_next_message_reaches_the_next_daemon(
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
         port = int(url.rpartition(":")[2])
-        chat = Chat(client, Manner("wren:latest"), lambda: stack.enter_context(serving(fake.app(), port)) and None)
-        chat.say("hello again")
+
+        def come_back() -> None:
+            stack.enter_context(serving(fake.app(), port))
+
+        Chat(client, Manner("wren:latest"), come_back).say("hello again")
     assert capsys.readouterr() == ("hello again \n", "")
 
 
