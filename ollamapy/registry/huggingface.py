@@ -28,7 +28,7 @@ PREFERRED = ("Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1", "Q5_K_M", "Q5_K_S", "Q3_K_M", "
              "BF16", "F16")  # fmt: skip
 PROJECTORS = ("F16", "BF16", "F32", "Q8_0")
 _QUANT = re.compile(
-    r"(?:^|[-._/])((?:UD-)?I?Q[0-9](?:_[A-Z0-9]+)*|BF16|F16|F32|FP16|FP32|MXFP4(?:_MOE)?|TQ[12]_0)(?=[-._/]|$)", re.I
+    r"(?:^|[-._/ ])((?:UD-)?I?Q[0-9](?:_[A-Z0-9]+)*|BF16|F16|F32|FP16|FP32|MXFP4(?:_MOE)?|TQ[12]_0)(?=[-._/ ]|$)", re.I
 )
 _SPLIT = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.gguf", re.IGNORECASE)
 _NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="next"')
@@ -137,7 +137,7 @@ def parse_listing(body: bytes) -> list[HubFile]:
 def quant_of(path: str) -> str:
     """Return the quantization that a file's name tells, in upper case; "" where it tells none."""
     found = [match[1] for match in _QUANT.finditer(path.removesuffix(".gguf").removesuffix(".GGUF"))]
-    return found[-1].upper().replace("FP", "F") if found else ""
+    return re.sub(r"^FP", "F", found[-1].upper()) if found else ""
 
 
 def choose_files(files: Sequence[HubFile], tag: str) -> HubModel:

@@ -1,0 +1,161 @@
+"""Which files of a repository make up a model, and pulling them from a Hub in memory."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import unquote
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from ollamapy.errors import RegistryError, RemoteNotFoundError, TransferError, UnauthorizedError
+from ollamapy.names import Digest, ModelName
+from ollamapy.registry.huggingface import HubFile, choose_files, parse_listing, quant_of
+from ollamapy.store import PROJECTOR_TYPE, WEIGHTS_TYPE
+from tests.fakes.ollama_api import serving
+from tests.fakes.registry import FakeRegistry, Puller, digest_of, fake_registry, plain, ranged
+
+
+def files(*paths: str) -> list[HubFile]:
+    return [HubFile(path, Digest.of(path.encode()), 1) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("path", "quant"),
+    [
+        ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "Q4_K_M"), ("model.Q8_0.gguf", "Q8_0"), ("m-IQ3_XXS.gguf", "IQ3_XXS"),
+        ("Q4_K_M/m-00001-of-00002.gguf", "Q4_K_M"), ("m-q4_0.gguf", "Q4_0"), ("m-f16.gguf", "F16"),
+        ("m-fp16.gguf", "F16"), ("m-BF16.gguf", "BF16"), ("m-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"), ("model.gguf", ""),
+        ("gpt-oss-20b-mxfp4.gguf", "MXFP4"), ("Qwen2-7B.gguf", ""), ("m-Q4_K_M.GGUF", "Q4_K_M"),
+    ],
+)  # fmt: skip
+def test_the_quantization_is_read_from_the_name(path, quant):
+    assert quant_of(path) == quant
+
+
+def chosen(tag: str, *paths: str) -> list[str]:
+    return [file.path for file in choose_files(files(*paths), tag).files]
+
+
+def test_without_a_tag_the_usual_quantization_comes_first():
+    assert chosen("latest", "a-F16.gguf", "a-Q8_0.gguf", "a-Q4_K_M.gguf", "a-Q2_K.gguf") == ["a-Q4_K_M.gguf"]
+    assert chosen("latest", "a-F16.gguf", "a-Q8_0.gguf") == ["a-Q8_0.gguf"]
+    assert chosen("latest", "a-Q2_K.gguf") == ["a-Q2_K.gguf"]
+    assert chosen("latest", "a.gguf") == ["a.gguf"]
+
+
+def test_a_tag_is_a_quantization_or_a_file_in_any_case():
+    names = ("a-Q8_0.gguf", "a-Q4_K_M.gguf", "b.gguf", "a-UD-Q4_K_XL.gguf")
+    assert chosen("q8_0", *names) == ["a-Q8_0.gguf"]
+    assert chosen("B.gguf", *names) == ["b.gguf"]
+    assert chosen("b", *names) == ["b.gguf"]
+    assert chosen("Q4_K_XL", *names) == ["a-UD-Q4_K_XL.gguf"]
+
+
+def test_a_projector_comes_with_it():
+    assert chosen("latest", "mmproj-a-F32.gguf", "mmproj-a-F16.gguf", "a-Q4_K_M.gguf") == [
+        "a-Q4_K_M.gguf",
+        "mmproj-a-F16.gguf",
+    ]
+
+
+def test_all_parts_of_a_split_file_come_in_order():
+    parts = [f"Q8_0/a-Q8_0-0000{n}-of-00003.gguf" for n in (2, 1, 3)]
+    assert chosen("Q8_0", "a-Q4_0.gguf", *parts) == sorted(parts)
+    with pytest.raises(TransferError, match="lacks some of the 3 parts"):
+        choose_files(files(*parts[:2]), "latest")
+
+
+def test_what_is_not_there_is_told_with_what_is():
+    with pytest.raises(RemoteNotFoundError, match="has no Q6_K; it has Q4_0, Q8_0"):
+        choose_files(files("a-Q8_0.gguf", "a-Q4_0.gguf"), "Q6_K")
+    with pytest.raises(RemoteNotFoundError, match="no GGUF file"):
+        choose_files(files("mmproj.gguf"), "latest")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[1]", b'[{"type":"file","path":"a.gguf","lfs":{"oid":"../x","size":1}}]', b"\xff"]
+)
+def test_a_listing_of_no_sense(body):
+    with pytest.raises(TransferError):
+        parse_listing(body)
+
+
+class Hub(FakeRegistry):
+    """The Hub's API over files in memory; `storage` is where it sends who wants their content."""
+
+    def __init__(self, storage: FakeRegistry) -> None:
+        super().__init__()
+        self.files: dict[str, bytes] = {}
+        self.storage = storage
+        self.token = ""
+        self.bend = self.answer
+        storage.bend = lambda request, _response: ranged(request, self.files[unquote(request.url.path)[1:]])
+
+    def answer(self, request: Request, response: Response) -> Response:
+        path = unquote(request.url.path)
+        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+            return JSONResponse({}, 401)
+        if path == "/api/models/me/repo/tree/main":
+            names = sorted(self.files)
+            page = int(request.query_params.get("cursor", "0"))
+            entries = [
+                {"type": "file", "path": n, "lfs": {"oid": digest_of(self.files[n])[7:], "size": len(self.files[n])}}
+                for n in names[page : page + 1]
+            ]
+            link = f'<{self.base_url}{path}?cursor={page + 1}>; rel="next"' if page + 1 < len(names) else ""
+            return Response(json.dumps([{"type": "directory", "path": "x"}, *entries]), headers={"link": link})
+        if path.startswith("/me/repo/resolve/main/"):
+            return RedirectResponse(f"{self.storage.base_url}/{path.removeprefix('/me/repo/resolve/main/')}")
+        return response
+
+
+@pytest.fixture
+def hub(wren_gguf):
+    with fake_registry() as storage:
+        hub = Hub(storage)
+        hub.files = {"wren Q8_0.gguf": wren_gguf.read_bytes(), "README-Q4_0.md": b"x"}
+        with serving(hub.app()) as hub.base_url:
+            yield hub
+
+
+def puller(tmp_path, hub: Hub, **fields: str) -> Puller:
+    return Puller(tmp_path, plain(hub.storage), hf_endpoint=hub.base_url, **fields)
+
+
+@pytest.mark.parametrize("host", ["hf.co", "huggingface.co"])
+def test_a_model_of_the_hub_is_made_of_its_files(tmp_path, hub, host):
+    owner = puller(tmp_path, hub)
+    assert owner.pull(f"{host}/me/repo")[-1].status == "success"
+    stored = owner.store.read_manifest(ModelName.parse(f"{host}/me/repo"))
+    [weights] = stored.manifest.of_type(WEIGHTS_TYPE)
+    assert str(weights.digest) == digest_of(hub.files["wren Q8_0.gguf"])
+    assert stored.manifest.of_type(PROJECTOR_TYPE) == ()
+
+
+def test_the_token_goes_to_the_hub_and_not_to_where_the_files_lie(tmp_path, hub):
+    hub.token = "hf_secret"
+    puller(tmp_path, hub, hf_token="hf_secret").pull("hf.co/me/repo:Q8_0")
+    assert {headers.get("authorization") for _, _, headers in hub.requests} == {"Bearer hf_secret"}
+    assert hub.storage.requests
+    assert all("authorization" not in headers for _, _, headers in hub.storage.requests)
+
+
+def test_a_gated_repository_names_the_remedy_and_no_token(tmp_path, hub):
+    hub.token = "right"
+    with pytest.raises(UnauthorizedError, match="HF_TOKEN") as failed:
+        puller(tmp_path, hub, hf_token="wrong_token").pull("hf.co/me/repo")
+    assert "wrong_token" not in failed.value.message
+
+
+def test_a_repository_that_is_not_there(tmp_path, hub):
+    with pytest.raises(RegistryError, match="pull model manifest: file does not exist"):
+        puller(tmp_path, hub).pull("hf.co/me/nope")
+
+
+def test_a_listing_that_goes_on_elsewhere_is_refused(tmp_path, hub):
+    hub.bend = lambda _request, _response: Response(b"[]", headers={"link": f'<{hub.storage.base_url}/x>; rel="next"'})
+    with pytest.raises(TransferError, match="another host"):
+        puller(tmp_path, hub).pull("hf.co/me/repo")
+    assert hub.storage.requests == []
