@@ -12,6 +12,7 @@ from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.client import Client
 from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.gguf import check_file
 from ollamapy.modelfile import Modelfile, parse_modelfile
 from ollamapy.options import options_from_parameters
 from ollamapy.types import CreateRequest
@@ -35,6 +36,8 @@ def command(*, model: str, file: str | None) -> None:
         render.note(warning)
     base, paths = find_sources(modelfile, folder)
     adapters = [path for name in modelfile.adapters for path in existing_files("ADAPTER", name, folder)]
+    for path in (*paths, *adapters):
+        check_weights(path)
     status = render.StatusLine()
     try:
         with connect() as client:
@@ -110,6 +113,16 @@ def existing_files(instruction: str, name: str, folder: Path) -> list[Path]:
     if not path.is_file():
         raise InvalidFileError(f"{instruction} {name}: there is no such file; paths are relative to the Modelfile")
     return [path]
+
+
+def check_weights(path: Path) -> None:
+    """Raise InvalidFileError for a file that the daemon would refuse, before all of it is sent."""
+    if path.suffix.lower() == ".safetensors":
+        raise UnsupportedError(f"{path.name}: safetensors are not supported; convert the model to GGUF first")
+    try:
+        check_file(path)
+    except InvalidFileError as exc:
+        raise InvalidFileError(f"{path.name}: {exc.message}") from exc
 
 
 def upload_files(client: Client, paths: Iterable[Path], status: render.StatusLine) -> dict[str, str]:

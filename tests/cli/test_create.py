@@ -10,10 +10,12 @@ import pytest
 from ollamapy.cli.create import find_sources, percent, read_modelfile
 from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
 from ollamapy.modelfile import Modelfile
+from tests import gguf_builder
 from tests.cli.conftest import Command
 from tests.fakes.ollama_api import FakeOllama
 
-CONTENT = b"GGUF" + bytes(1000)
+CONTENT = gguf_builder.model()
+LORA = gguf_builder.model([gguf_builder.text("general.author", "somebody")])
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 MODELFILE = """\
 FROM ./tiny.gguf
@@ -33,14 +35,16 @@ MESSAGE user Hi
 def folder(tmp_path: Path) -> Path:
     """A folder with a Modelfile and what it names."""
     (tmp_path / "tiny.gguf").write_bytes(CONTENT)
-    (tmp_path / "lora.gguf").write_bytes(b"GGUFlora")
+    (tmp_path / "lora.gguf").write_bytes(LORA)
+    (tmp_path / "cut.gguf").write_bytes(CONTENT[:-9])
+    (tmp_path / "old.safetensors").write_bytes(bytes(100))
     (tmp_path / "Modelfile").write_text(MODELFILE)
     return tmp_path
 
 
 def test_a_model_is_made_of_uploaded_files(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
     done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
-    lora = f"sha256:{hashlib.sha256(b'GGUFlora').hexdigest()}"
+    lora = f"sha256:{hashlib.sha256(LORA).hexdigest()}"
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.splitlines() == [
         "warning: parameter low_vram is deprecated", "reading tiny.gguf", f"copying file {DIGEST}", "reading lora.gguf",
@@ -72,6 +76,9 @@ def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: 
         "FROM ./none.gguf": "FROM ./none.gguf: there is no such file; paths are relative to the Modelfile",
         "FROM wren\nADAPTER none": "ADAPTER none: there is no such file; paths are relative to the Modelfile",
         "FROM wren\nDRAFT x": "DRAFT models are not supported; remove the DRAFT line",
+        "FROM ./cut.gguf": "cut.gguf: truncated GGUF: the tensor 'output_norm.weight' ends at byte 2112, but "
+        "the file has 2103 bytes; get it again",
+        "FROM ./old.safetensors": "old.safetensors: safetensors are not supported; convert the model to GGUF first",
     }.items():
         (folder / "Modelfile").write_text(text)
         done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
