@@ -27,6 +27,7 @@ OllamapyError
 ├ CapacityError            the machine is full; trying again later may work
 │ ├ QueueFullError
 │ ├ ModelTooLargeError
+│ ├ ModelRestingError      it failed too often lately; knows when to come back
 │ └ DiskFullError
 ├ RunnerError              the worker process
 │ ├ LoadError
@@ -182,7 +183,9 @@ class TransferError(RegistryError):
 
 
 class CapacityError(OllamapyError):
-    """The machine is full; the same request may succeed later."""
+    """The machine is full; the same request may succeed later, and not before `retry_after_seconds` have passed."""
+
+    retry_after_seconds: float = 1.0
 
 
 class QueueFullError(CapacityError):
@@ -194,6 +197,14 @@ class QueueFullError(CapacityError):
 
 class ModelTooLargeError(CapacityError):
     """The model does not fit into this machine's memory."""
+
+
+class ModelRestingError(CapacityError):
+    """The model failed too often lately when it was loaded like this."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DiskFullError(CapacityError):

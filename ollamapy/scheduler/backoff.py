@@ -1,4 +1,4 @@
-"""When a model that keeps failing is given a rest."""
+"""When a model that keeps failing in one way of loading it is given a rest."""
 
 from __future__ import annotations
 
@@ -21,20 +21,29 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why a model should not be loaded now, and after how many seconds it may be."""
+
+    reason: str
+    seconds: float
+
+
 def recent(failures: Sequence[Failure], now: float) -> tuple[Failure, ...]:
     """Return the failures that still count."""
     return tuple(failure for failure in failures if failure.at > now - WINDOW_SECONDS)
 
 
-def describe_block(failures: Sequence[Failure], now: float) -> str | None:
+def find_block(failures: Sequence[Failure], now: float) -> Block | None:
     """Return why the model should not be loaded now and when it may be again, or None where it may."""
     counting = recent(failures, now)
     for kind, limit in LIMITS.items():
         times = [failure.at for failure in counting if failure.kind == kind]
         if len(times) >= limit:
             wait = times[-limit] + WINDOW_SECONDS - now
-            return (
+            return Block(
                 f"it failed {len(times)} times within {WINDOW_SECONDS:g} seconds; "
-                f"the next attempt is possible in {wait:.0f} seconds. Last failure: {counting[-1].reason}"
+                f"the next attempt is possible in {wait:.0f} seconds. Last failure: {counting[-1].reason}",
+                wait,
             )
     return None

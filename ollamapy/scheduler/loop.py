@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ollamapy import wire
 from ollamapy.errors import LoadError, OllamapyError, QueueFullError, ServiceError
-from ollamapy.scheduler.backoff import Failure, FailureKind, describe_block, recent
+from ollamapy.scheduler.backoff import Failure, FailureKind, find_block, recent
 from ollamapy.scheduler.clock import Clock, SystemClock, Timer
 from ollamapy.scheduler.policy import (
     Decision,
@@ -27,7 +27,7 @@ from ollamapy.scheduler.policy import (
     next_change,
     shutdown_error,
 )
-from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec, ModelRunner, ModelState, find_mismatch
+from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec, ModelRunner, ModelState, load_shape
 
 _log = logging.getLogger("ollamapy.scheduler")
 
@@ -104,7 +104,7 @@ class Scheduler:
         self._ids = itertools.count(1)
         self._models: dict[int, _Model] = {}
         self._waiting: dict[int, _Request] = {}
-        self._failures: dict[str, tuple[Failure, ...]] = {}
+        self._failures: dict[str, tuple[Failure, ...]] = {}  # by shape: one caller's options are not all callers' loss
         self._close_at: float | None = None
         self._timer: Timer | None = None
         self._events: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
@@ -186,7 +186,7 @@ class Scheduler:
 
     def _picture(self) -> Picture:
         now = self._clock.now()
-        blocks = {key: describe_block(failures, now) for key, failures in self._failures.items()}
+        blocks = {shape: find_block(failures, now) for shape, failures in self._failures.items()}
         return Picture(
             now=now,
             models=tuple(
@@ -195,7 +195,7 @@ class Scheduler:
             waiting=tuple(RequestView(r.id, r.spec, r.since) for r in self._waiting.values()),
             max_loaded=self._max_loaded,
             patience_seconds=self._patience_seconds,
-            blocked={key: reason for key, reason in blocks.items() if reason is not None},
+            blocked={shape: block for shape, block in blocks.items() if block is not None},
             close_at=self._close_at,
         )
 
@@ -280,7 +280,9 @@ class Scheduler:
         model.idle_since = self._clock.now()
         model.watching = asyncio.create_task(model.runner.wait_exit())
         model.watching.add_done_callback(lambda _: self._post(_nothing))
-        self._failures[model.spec.key] = tuple(f for f in self._failures.get(model.spec.key, ()) if f.kind != "load")
+        exits = tuple(failure for failure in self._failures.pop(load_shape(model.spec), ()) if failure.kind == "exit")
+        if exits:
+            self._failures[load_shape(model.spec)] = exits
 
     def _on_load_failed(self, model: _Model, cause: BaseException | None) -> None:
         if isinstance(cause, OllamapyError):
@@ -291,7 +293,7 @@ class Scheduler:
             _log.error("loading %s failed unexpectedly", model.spec.name, exc_info=cause)
         self._note_failure(model, "load", error.message)
         for request in list(self._waiting.values()):
-            if find_mismatch(model.spec, request.spec) is None:
+            if load_shape(model.spec) == load_shape(request.spec):  # others may have more luck with a load of their own
                 self._refuse(request, error)
         self._stop(model)
 
@@ -304,10 +306,10 @@ class Scheduler:
                 self._stop(model)
 
     def _note_failure(self, model: _Model, kind: FailureKind, reason: str) -> None:
-        now = self._clock.now()
-        old = {key: recent(failures, now) for key, failures in self._failures.items()}
-        self._failures = {key: failures for key, failures in old.items() if failures}
-        self._failures[model.spec.key] = (*old.get(model.spec.key, ()), Failure(now, kind, reason))
+        now, shape = self._clock.now(), load_shape(model.spec)
+        old = {known: recent(failures, now) for known, failures in self._failures.items()}
+        self._failures = {known: failures for known, failures in old.items() if failures}
+        self._failures[shape] = (*old.get(shape, ()), Failure(now, kind, reason))
 
     def _stop(self, model: _Model) -> None:
         model.state = "stopping"

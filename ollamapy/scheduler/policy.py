@@ -6,7 +6,7 @@ First come, first served, and a model in use is never evicted. Each waiting requ
  2. Its model is loading or on its way out: it waits.
  3. Its model is loaded in a way that can't serve it (smaller context, other options): reload, once nobody uses it.
  4. Its model is not loaded: it gets a free slot, or one that is becoming free, or that of the idle model which nobody
-    waits for and which was used longest ago. A model that failed too often lately is refused instead.
+    waits for and which was used longest ago. In a way in which it failed too often lately it is refused instead.
  5. All slots are in use: it waits. When it has waited for longer than the patience, the model that was loaded first
     takes no requests that came after it, so that a stream of new ones can't keep it waiting for ever.
 
@@ -20,8 +20,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ollamapy.errors import LoadError, OllamapyError, ServiceError
-from ollamapy.scheduler.spec import LoadSpec, ModelState, find_mismatch
+from ollamapy.errors import ModelRestingError, OllamapyError, ServiceError
+from ollamapy.scheduler.backoff import Block
+from ollamapy.scheduler.spec import LoadSpec, ModelState, find_mismatch, load_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class RequestView:
 class Picture:
     """All that a decision depends on. At most one model per key; `waiting` is in order of arrival.
 
-    `blocked` maps the keys that must not be loaded now to the reason. `close_at` is when a closing scheduler stops
+    `blocked` holds the shapes in which no model must be loaded now. `close_at` is when a closing scheduler stops
     waiting for models in use, None for one that is not closing.
     """
 
@@ -58,7 +59,7 @@ class Picture:
     waiting: tuple[RequestView, ...]
     max_loaded: int
     patience_seconds: float
-    blocked: Mapping[str, str]
+    blocked: Mapping[str, Block]
     close_at: float | None = None
 
 
@@ -150,7 +151,7 @@ class _Plan:
             self.decisions.append(Grant(request.id, model.id))
 
     def _place_mismatched(self, request: RequestView, model: ModelView, mismatch: str) -> None:
-        if model.state != "ready":  # 2
+        if model.state != "ready" or self._is_refused(request):  # 2, 4
             return
         if not self._busy[model.id]:  # 3
             self._placed.add(request.spec.key)
@@ -160,10 +161,7 @@ class _Plan:
 
     def _place_unloaded(self, request: RequestView) -> None:
         key = request.spec.key
-        if key in self._picture.blocked:
-            self.decisions.append(Refuse(request.id, _blocked_error(request.spec, self._picture.blocked[key])))
-            return
-        if key in self._placed:
+        if self._is_refused(request) or key in self._placed:
             return
         if self._free > 0:  # 4
             self._free -= 1
@@ -177,6 +175,13 @@ class _Plan:
         elif self._is_overdue(request):  # 5
             self._hold_oldest()
             self._placed.add(key)
+
+    def _is_refused(self, request: RequestView) -> bool:
+        block = self._picture.blocked.get(load_shape(request.spec))
+        if block is not None:
+            error = ModelRestingError(f"{request.spec.name} is not loaded: {block.reason}", block.seconds)
+            self.decisions.append(Refuse(request.id, error))
+        return block is not None
 
     def _claim_becoming_free(self, key: str) -> bool:
         if key in self._placed:
@@ -223,7 +228,3 @@ class _Plan:
     def _unload(self, model: ModelView, reason: str) -> None:
         self._leaving.add(model.id)
         self.decisions.append(Unload(model.id, reason))
-
-
-def _blocked_error(spec: LoadSpec, reason: str) -> LoadError:
-    return LoadError(f"{spec.name} is not loaded: {reason}")

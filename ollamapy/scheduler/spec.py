@@ -103,6 +103,15 @@ def model_key(path: str, adapters: Sequence[str] = ()) -> str:
     return "\n".join((path, *adapters))
 
 
+def load_shape(spec: LoadSpec) -> str:
+    """Return what tells one way of loading a model from another: the model and the settings that requests may choose.
+
+    `n_ctx` follows from free memory, which changes from one moment to the next; `num_ctx` is what was asked for.
+    """
+    settings = msgspec.structs.asdict(msgspec.structs.replace(spec.load, path="", adapters=[], n_ctx=0))
+    return "\n".join((spec.key, f"num_ctx {spec.num_ctx}", *(f"{name} {value}" for name, value in settings.items())))
+
+
 def find_mismatch(loaded: LoadSpec, wanted: LoadSpec) -> str | None:
     """Return why a model loaded in one way can't serve a request for another, or None where it can.
 

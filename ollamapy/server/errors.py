@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -47,7 +48,7 @@ CODES: dict[type[OllamapyError], str] = {
     ModelNotFoundError: "model_not_found",
     QueueFullError: "server_busy",
 }
-RETRY_AFTER = {503: "1"}
+RETRY_SECONDS = 1.0  # where an error does not know better
 INTERNAL_TEXT = "internal error; the daemon's log tells more"
 NESTED_TEXT = "invalid JSON: the request body is nested too deeply"
 
@@ -59,6 +60,7 @@ class Failure:
     status: int
     message: str
     code: str | None = None
+    retry_after_seconds: float = RETRY_SECONDS
 
 
 def failure_of(exc: BaseException) -> Failure:
@@ -70,7 +72,8 @@ def failure_of(exc: BaseException) -> Failure:
     lineage = type(exc).__mro__
     status = next(STATUS[kind] for kind in lineage if kind in STATUS)
     code = next((CODES[kind] for kind in lineage if kind in CODES), None)
-    return Failure(status, exc.message, code)
+    pause = exc.retry_after_seconds if isinstance(exc, CapacityError) else RETRY_SECONDS
+    return Failure(status, exc.message, code, pause)
 
 
 def is_openai(path: str) -> bool:
@@ -95,8 +98,8 @@ def error_body(failure: Failure, path: str, request_id: str = "") -> bytes:
 def error_response(failure: Failure, path: str, request_id: str = "") -> Response:
     """Return a failed request's response."""
     headers = {}
-    if failure.status in RETRY_AFTER:
-        headers["retry-after"] = RETRY_AFTER[failure.status]
+    if failure.status == 503:
+        headers["retry-after"] = str(math.ceil(failure.retry_after_seconds))
     if failure.status == 401:
         headers["www-authenticate"] = "Bearer"
     media_type = "application/json" if is_openai(path) else "application/json; charset=utf-8"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ollamapy.errors import LoadError, OllamapyError, QueueFullError, ServiceError
+from ollamapy.errors import LoadError, ModelRestingError, OllamapyError, QueueFullError, ServiceError
 from ollamapy.scheduler.loop import Scheduler
 from ollamapy.scheduler.spec import Lease, LoadSpec
 from tests.fakes.clock import EPOCH, FakeClock
@@ -419,7 +419,7 @@ async def test_a_model_that_fails_three_times_gets_a_rest(stage: Stage) -> None:
     for _ in range(3):
         await stage.fail(A)
     refused = await stage.ask(A)
-    assert isinstance(refused.error, LoadError)
+    assert isinstance(refused.error, ModelRestingError)
     assert refused.error.message == (
         "a is not loaded: it failed 3 times within 30 seconds; the next attempt is possible in 30 seconds. "
         "Last failure: could not load a: it is broken"
@@ -428,6 +428,25 @@ async def test_a_model_that_fails_three_times_gets_a_rest(stage: Stage) -> None:
     await stage.advance(30)
     await stage.ask(A)
     await stage.finish_stop()
+    assert repr(stage) == "1 waiting | a loading 0"
+
+
+async def test_the_rest_is_for_the_options_that_failed(stage: Stage) -> None:
+    for _ in range(3):
+        await stage.fail(make_spec("a", n_batch=7))
+    refused = await stage.ask(make_spec("a", n_batch=7))
+    assert isinstance(refused.error, ModelRestingError)
+    await stage.use(A)
+    assert repr(stage) == "0 waiting | a ready 0"
+
+
+async def test_a_load_that_fails_for_a_large_context_is_tried_with_a_smaller_one(stage: Stage) -> None:
+    large, small = await stage.ask(make_spec("a", 1 << 20)), await stage.ask(A)
+    stage.runners[0].fail_load()
+    await stage.rest()
+    await stage.finish_stop()
+    assert isinstance(large.error, LoadError)
+    assert small.error is None
     assert repr(stage) == "1 waiting | a loading 0"
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from ollamapy.errors import LoadError, ServiceError
+from ollamapy.errors import ModelRestingError, ServiceError
+from ollamapy.scheduler.backoff import Block
 from ollamapy.scheduler.policy import (
     Decision,
     Grant,
@@ -18,7 +19,7 @@ from ollamapy.scheduler.policy import (
     decide,
     next_change,
 )
-from ollamapy.scheduler.spec import ModelState
+from ollamapy.scheduler.spec import ModelState, load_shape
 from tests.scheduler.specs import make_spec
 
 NOW = 100.0
@@ -49,7 +50,8 @@ def picture(
     blocked: Mapping[str, str] | None = None,
     close_at: float | None = None,
 ) -> Picture:
-    return Picture(NOW, tuple(models or ()), tuple(waiting or ()), max_loaded, 5.0, blocked or {}, close_at)
+    blocks = {load_shape(make_spec(key)): Block(reason, 20.0) for key, reason in (blocked or {}).items()}
+    return Picture(NOW, tuple(models or ()), tuple(waiting or ()), max_loaded, 5.0, blocks, close_at)
 
 
 def brief(decision: Decision) -> str:
@@ -207,6 +209,16 @@ def brief(decision: Decision) -> str:
             id="refuse-a-model-that-keeps-failing",
         ),
         pytest.param(
+            picture(waiting=[request(1, "a"), request(2, "a", num_ctx=2048)], blocked={"a": "it crashed"}),
+            ["refuse 1", "load a 2048"],
+            id="load-it-in-another-way",
+        ),
+        pytest.param(
+            picture([model(1, "a", num_ctx=2048)], [request(1, "a")], blocked={"a": "it crashed"}),
+            ["refuse 1"],
+            id="keep-what-works-from-a-reload-that-fails",
+        ),
+        pytest.param(
             picture(
                 [model(1, "a"), model(2, "b", busy=1), model(3, "c", "loading"), model(4, "d", "stopping")],
                 [request(1, "a")],
@@ -230,7 +242,8 @@ def test_decisions(seen: Picture, decisions: list[str]) -> None:
 def test_a_refusal_tells_why() -> None:
     (refusal,) = decide(picture(waiting=[request(1, "a")], blocked={"a": "it crashed"}))
     assert isinstance(refusal, Refuse)
-    assert isinstance(refusal.error, LoadError)
+    assert isinstance(refusal.error, ModelRestingError)
+    assert refusal.error.retry_after_seconds == 20
     assert refusal.error.message == "a is not loaded: it crashed"
 
 

@@ -11,8 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ollamapy.scheduler.backoff import Block
 from ollamapy.scheduler.policy import Grant, Load, ModelView, Picture, Refuse, RequestView, Unload, decide
-from ollamapy.scheduler.spec import find_mismatch
+from ollamapy.scheduler.spec import find_mismatch, load_shape
 from tests.scheduler.specs import make_spec
 
 PATIENCE = 5.0
@@ -33,7 +34,7 @@ class World(RuleBasedStateMachine):
         self.running: dict[int, int] = {}  # request -> model
         self.asked: set[int] = set()
         self.ended: set[int] = set()
-        self.blocked: dict[str, str] = {}
+        self.blocked: dict[str, Block] = {}  # by shape
 
     # ---- events
 
@@ -69,7 +70,7 @@ class World(RuleBasedStateMachine):
         if succeeds:
             self.change(model, state="ready", idle_since=self.now, expires_at=self.now + 10)
         else:
-            served = [r for r in self.waiting.values() if find_mismatch(model.spec, r.spec) is None]
+            served = [r for r in self.waiting.values() if load_shape(model.spec) == load_shape(r.spec)]
             for request in served:
                 del self.waiting[request.id]
                 self.ended.add(request.id)
@@ -93,10 +94,11 @@ class World(RuleBasedStateMachine):
         self.now += seconds
         self.settle()
 
-    @rule(key=KEYS)
-    def block_or_unblock(self, key: str) -> None:
-        if self.blocked.pop(key, None) is None:
-            self.blocked[key] = "it failed"
+    @rule(key=KEYS, num_ctx=st.sampled_from((2048, 4096)))
+    def block_or_unblock(self, key: str, num_ctx: int) -> None:
+        shape = load_shape(make_spec(key, num_ctx))
+        if self.blocked.pop(shape, None) is None:
+            self.blocked[shape] = Block("it failed", 30.0)
         self.settle()
 
     # ---- the world does what is decided
@@ -115,13 +117,13 @@ class World(RuleBasedStateMachine):
                     case Grant():
                         self.grant(decision)
                     case Refuse(request_id=request_id):
-                        assert self.waiting.pop(request_id).spec.key in self.blocked
+                        assert load_shape(self.waiting.pop(request_id).spec) in self.blocked
                         self.ended.add(request_id)
 
     def load(self, decision: Load) -> None:
         assert decision.spec.key not in {model.spec.key for model in self.models.values()}
         assert decision.spec in [request.spec for request in self.waiting.values()]
-        assert decision.spec.key not in self.blocked
+        assert load_shape(decision.spec) not in self.blocked
         model_id = next(self.ids)
         self.models[model_id] = ModelView(model_id, decision.spec, "loading")
 

@@ -38,6 +38,7 @@ EXPECTED = {
     "RegistryUnavailableError": 500,
     "TransferError": 500,
     "DiskFullError": 507,
+    "ModelRestingError": 503,
 }
 CLASSES = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
 
@@ -83,3 +84,9 @@ def test_a_full_server_says_when_to_come_back():
     response = error_response(failure_of(errors.QueueFullError()), "/api/chat")
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
+
+
+def test_a_model_at_rest_says_when_it_may_be_tried_again():
+    response = error_response(failure_of(errors.ModelRestingError("it failed too often", 12.3)), "/api/chat")
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "13"
