@@ -20,7 +20,11 @@ MAX_SCHEMA_BYTES = 1 << 20
 ANY_OBJECT = {"type": "object"}
 # A model that likes blanks could otherwise fill its whole answer with them.
 GUIDANCE = {"whitespace_pattern": r"[ \n\t]{1,64}"}
-CALL_GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as in most training data
+CALL_GUIDANCE = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+}  # as in most training data
 
 
 def grammar_of(output_format: Json) -> str | None:
