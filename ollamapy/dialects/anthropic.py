@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ollamapy.dialects.native import ModelRecord
 from ollamapy.types import Chunk, Final, Json, ToolCall
 
 PING_EVENT = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -78,6 +79,23 @@ class TokenCount(msgspec.Struct, frozen=True):
     """POST /v1/messages/count_tokens."""
 
     input_tokens: int
+
+
+class Model(msgspec.Struct, frozen=True, tag="model"):
+    """One model of /v1/models; `created_at` is RFC 3339 text."""
+
+    id: str
+    display_name: str
+    created_at: str
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """GET /v1/models, always one page."""
+
+    data: list[Model]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool = False
 
 
 @dataclass(slots=True)
@@ -173,6 +191,17 @@ class EventWriter:
         if final.stop_sequence is not None and final.stop_sequence in self.stop_sequences:
             return "stop_sequence", final.stop_sequence
         return "end_turn", None
+
+
+def model_entry(record: ModelRecord, shown_id: str = "") -> Model:
+    """Return a stored model as Anthropic lists it, under the name that was asked for if one was."""
+    return Model(shown_id or record.name, record.name, record.modified_at)
+
+
+def model_list(records: Sequence[ModelRecord]) -> ModelList:
+    """Return all stored models as Anthropic lists them."""
+    data = [model_entry(record) for record in records]
+    return ModelList(data, data[0].id if data else None, data[-1].id if data else None)
 
 
 def error_body(message: str, status: int, request_id: str = "") -> Mapping[str, Json]:

@@ -17,7 +17,7 @@ from ollamapy.actions.choices import merge_answers, seeded
 from ollamapy.actions.generate import generate
 from ollamapy.actions.list import find_model, list_models
 from ollamapy.actions.services import Services
-from ollamapy.dialects import openai
+from ollamapy.dialects import anthropic, openai
 from ollamapy.dialects.native import ModelRecord
 from ollamapy.dialects.openai_completions import CompletionEvents, completion_request
 from ollamapy.dialects.openai_requests import chat_completion_request
@@ -27,6 +27,7 @@ from ollamapy.server.writers import CompletionWriter, TextCompletionWriter
 from ollamapy.types import ChatRequest, Chunk
 
 JSON = "application/json"
+ANTHROPIC_HEADER = "anthropic-version"
 
 
 class OpenaiRoutes:
@@ -71,15 +72,19 @@ class OpenaiRoutes:
         asks = [replace(ask, options=seeded(ask.options, number)) for number in range(n)]
         return merge_answers([chat(self._services, one) for one in asks])
 
-    async def models(self, _request: Request) -> Response:
-        """GET /v1/models."""
-        data = [_entry(record) for record in await list_models(self._services)]
-        return Response(openai.encode(openai.ModelList(data)), media_type=JSON)
+    async def models(self, request: Request) -> Response:
+        """GET /v1/models, which Anthropic's API has too; its clients send a header of theirs."""
+        records = await list_models(self._services)
+        if ANTHROPIC_HEADER in request.headers:
+            return Response(anthropic.encode(anthropic.model_list(records)), media_type=JSON)
+        return Response(openai.encode(openai.ModelList([_entry(record) for record in records])), media_type=JSON)
 
     async def model(self, request: Request) -> Response:
         """GET /v1/models/{model}."""
         asked = request.path_params["model"]
         record = await find_model(self._services, asked)
+        if ANTHROPIC_HEADER in request.headers:
+            return Response(anthropic.encode(anthropic.model_entry(record, asked)), media_type=JSON)
         return Response(openai.encode(_entry(record, asked)), media_type=JSON)
 
 

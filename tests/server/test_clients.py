@@ -116,6 +116,13 @@ def test_anthropic_a_schema_holds_the_answer(claude):
     assert isinstance(parsed.parsed_output, Color)
 
 
+def test_anthropic_models_are_listed_and_found(claude):
+    assert "wren:latest" in [model.id for model in claude.models.list()]
+    model = claude.models.retrieve("wren")
+    assert (model.id, model.display_name, model.type) == ("wren", "wren:latest", "model")
+    assert model.created_at.year > 2000
+
+
 def test_anthropic_errors_have_their_classes(claude):
     with pytest.raises(anthropic.NotFoundError, match="not found"):
         claude.messages.create(model="nope", max_tokens=5, messages=WHO)
