@@ -11,7 +11,10 @@ from ollamapy.parsing.traits import read_traits
 
 _GO_ACTION = re.compile(
     r"\{\{-?\s*(?:(?:(?:if|else if|range|with|block|and|or|not|eq|json|len)\s[^}]*?)?[.$][A-Z]"
-    r"|(?:if|else|end|range|with|define|template|block|break|continue)\b)"
+    r"|(?:if|else|end|range|with|define|template|block|break|continue)\b"
+    r"|[.$]|/\*"  # neither begins an expression of Jinja
+    r"|\(*(?:call|eq|ge|gt|html|index|js|json|le|len|lt|ne|print|printf|println|slice|urlquery)"
+    r"\s+(?!(?:and|if|in|is|not|or)\b)[\w\".$(`])"
 )
 
 

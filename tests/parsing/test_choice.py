@@ -57,6 +57,30 @@ def test_the_keywords_of_go_make_a_go_template(text: str) -> None:
     assert not is_go_template("{{ messages }} {{ ending }} {{ iffy }}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{ printf "%s" .Prompt }}',
+        "{{ slice .Prompt 0 1 }}",
+        "{{ (index .Messages 0).Content }}",
+        "{{- html .Prompt -}}",
+        "{{ print .Prompt }}",
+        "{{ $x := .Prompt }}{{ $x }}",
+        "{{ . }}",
+        "{{/* a comment */}}",
+    ],
+)
+def test_functions_and_variables_of_go_make_a_go_template(text: str) -> None:
+    assert is_go_template(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ index if index else 0 }}", "{{ print | upper }}", "{{ slice(1) }}", "{{ length }}", "{{ html }}"]
+)
+def test_names_of_gos_functions_alone_do_not(text: str) -> None:
+    assert not is_go_template(text)
+
+
 def test_tells_go_templates_from_jinja_ones(shared_models: Path) -> None:
     go = sorted((shared_models / "templates" / "ollama").glob("*.gotmpl"))
     jinja = sorted((shared_models / "templates" / "llama.cpp").glob("*.jinja"))
