@@ -199,3 +199,21 @@ def test_who_starts_a_daemon_is_told_which_folder_can_not_be_the_store(tmp_path)
     with pytest.raises(StoreError) as caught:
         serve(Settings(host=HostAddress(port=0), models_dir=tmp_path / "file" / "models"))
     assert f"{tmp_path}/file/models, which OLLAMA_MODELS sets" in caught.value.message
+
+
+@pytest.mark.parametrize("start", ["GET /api/tags HTTP/1.1\r\nX: ", "GET /", ""], ids=["header", "url", "nothing"])
+def test_headers_without_an_end_are_refused(daemon, start):
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as connection:
+        text = start.encode() or b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000
+        connection.sendall(text.ljust(65_537, b"x")[:65_537])
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert answer.endswith(b"larger than 64 KiB")
+
+
+def test_headers_up_to_the_bound_and_bodies_beyond_it_are_served(daemon):
+    large = {"x-large": "x" * 60_000}
+    assert daemon.client.get("/api/version", headers=large).status_code == 200
+    assert daemon.client.post("/api/show", content=b" " * 200_000 + b"{}", headers=large).status_code == 400
+    pieces = iter([b" " * 200_000, b"{}"])
+    assert daemon.client.post("/api/show", content=pieces, headers=large).status_code == 400
