@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ollamapy import wire
@@ -48,7 +49,7 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
         n_gpu_layers=-1 if options.num_gpu is None else options.num_gpu,
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap is not False,
-        n_threads=options.num_thread or 0,
+        n_threads=min(options.num_thread or 0, os.cpu_count() or 1),
         flash_attention=settings.flash_attention,
         kv_cache_type=settings.kv_cache_type,
     )

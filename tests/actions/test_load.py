@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,10 @@ def test_a_model_is_loaded_as_its_options_say(wren):
     assert (load.kv_cache_type, load.flash_attention) == ("q8_0", "on")
     assert (load.path, load.adapters) == (str(wren.model.weights), [])
     assert spec.key == spec_key(wren)
+
+
+def test_no_more_threads_than_processors_are_started(wren):
+    assert load_spec(wren, Options(num_thread=4096), SETTINGS, FREE).load.n_threads == os.cpu_count()
 
 
 def test_unset_options_leave_the_choice(wren):
