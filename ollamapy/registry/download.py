@@ -19,7 +19,7 @@ from ollamapy.registry.http import Reply
 from ollamapy.registry.retries import Retries
 from ollamapy.registry.throttle import Throttle
 
-WRITE_BYTES = 1 << 20
+WRITE_BYTES = 512 << 10
 HASH_BYTES = 64 << 20
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
@@ -62,7 +62,7 @@ class Target(Protocol):
     def done(self) -> Written:
         """What is written."""
 
-    def write(self, offset: int, data: bytes | bytearray) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write bytes at their place."""
 
     def save(self, done: tuple[tuple[int, int], ...]) -> None:
@@ -227,7 +227,7 @@ class Download:
         end = min(at + len(data), end)
         if end > at:
             await self._throttle.take(end - at)
-            await self._disk.run(self._target.write, at, data[: end - at])
+            await self._disk.run(self._target.write, at, memoryview(data)[: end - at])
             self._target.done.add(at, end)
             self._written.set()
         return end

@@ -40,7 +40,7 @@ PREFIX = "partial-"
 _PARTIAL = re.compile(r"partial-([0-9a-f]{64})")
 _JOURNAL_SUFFIX = ".json"
 _ACTION = "write to the model store"
-_READ_BYTES = 4 << 20
+_READ_BYTES = 1 << 20
 _MAX_JOURNAL_BYTES = 4 << 20
 
 
@@ -86,7 +86,7 @@ class PartialBlob:
         with store_errors(_ACTION):
             self._open.close()
 
-    def write(self, offset: int, data: bytes | bytearray) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write bytes at their place; blocks. They count once they are added to `done`."""
         if offset < 0 or offset + len(data) > self.size_bytes:
             raise StoreError(f"can't {_ACTION}: more bytes came than the blob has")
@@ -100,7 +100,7 @@ class PartialBlob:
         """Put what was written on the disk and then into the journal; blocks."""
         data = msgspec.json.encode(_Journal(self.size_bytes, list(done)))
         with store_errors(_ACTION), ExitStack() as stack:
-            os.fdatasync(self._file)
+            os.fsync(self._file)
             name, file = create_upload(self._folder)
             stack.callback(os.close, file)
             stack.callback(remove_upload, self._folder, name)
@@ -112,13 +112,14 @@ class PartialBlob:
 
         They are read back while they still are in the system's memory.
         """
+        buffer = memoryview(bytearray(min(_READ_BYTES, end - self.hashed_bytes)))
         with store_errors("read the model store"):
             while self.hashed_bytes < end:
-                data = os.pread(self._file, min(_READ_BYTES, end - self.hashed_bytes), self.hashed_bytes)
-                if not data:
+                count = os.preadv(self._file, [buffer[: end - self.hashed_bytes]], self.hashed_bytes)
+                if not count:
                     raise StoreError("can't read the model store: an unfinished file was cut by another program")
-                self._hash.update(data)
-                self.hashed_bytes += len(data)
+                self._hash.update(buffer[:count])
+                self.hashed_bytes += count
 
     def publish(self) -> None:
         """Make it a blob of the store; blocks.

@@ -159,3 +159,10 @@ def test_a_listing_that_goes_on_elsewhere_is_refused(tmp_path, hub):
     with pytest.raises(TransferError, match="another host"):
         puller(tmp_path, hub).pull("hf.co/me/repo")
     assert hub.storage.requests == []
+
+
+def test_a_split_model_is_refused_before_anything_of_it_is_fetched(tmp_path, hub):
+    hub.files = {f"a-Q8_0-0000{n}-of-00002.gguf": b"x" * n for n in (1, 2)}
+    with pytest.raises(TransferError, match="split into 2 files"):
+        puller(tmp_path, hub).pull("hf.co/me/repo")
+    assert hub.storage.requests == []
