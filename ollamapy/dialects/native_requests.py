@@ -116,12 +116,14 @@ def read_messages(fields: Fields) -> tuple[Message, ...]:
 
 
 def read_tools(fields: Fields) -> tuple[dict[str, Json], ...]:
-    """Read the tools, which stay as they are: a template may use any part of their JSON schemas."""
-    for tool in fields.objects("tools"):
+    """Read the tools, which stay as they are but for the case of these two names, so that a template may use it all."""
+    tools: list[dict[str, Json]] = []
+    for given, tool in zip(fields.array("tools"), fields.objects("tools"), strict=True):
         function = tool.nested("function")
         if function is None or not function.text("name"):
             raise InvalidInputError(f'field "{tool.name_of("function")}" must be an object with a name')
-    return tuple(fields.array("tools"))
+        tools.append(_renamed(given, "function", _renamed(tool.raw("function"), "name", function.text("name"))))
+    return tuple(tools)
 
 
 def read_tool_choice(fields: Fields) -> tuple[tuple[dict[str, Json], ...], bool]:
@@ -153,6 +155,13 @@ def read_tokens(fields: Fields, name: str) -> tuple[int, ...]:
         if type(token) is not int or not 0 <= token < 1 << 31:
             raise InvalidInputError(f'field "{name}" must be an array of token ids')
     return tuple(tokens)
+
+
+def _renamed(given: dict[str, Json], name: str, value: Json) -> dict[str, Json]:
+    """Return an object with a value under this name in lower case, in the place of any other case."""
+    if name in given:
+        return {**given, name: value}
+    return {name if key.lower() == name else key: value if key.lower() == name else old for key, old in given.items()}
 
 
 def _message(fields: Fields) -> Message:

@@ -39,6 +39,11 @@ def test_max_completion_tokens_counts_before_max_tokens():
     assert read(max_tokens=5, max_completion_tokens=7).chat.options.num_predict == 7
 
 
+def test_names_in_any_case_are_those_of_tools():
+    named = {"function": {"name": "f"}}
+    assert read(tools=[{"Function": {"NAME": "f"}}], tool_choice=named).chat.tools == (named,)
+
+
 def test_several_answers_and_a_bias_of_tokens_can_be_asked_for():
     request = read(n=3, logit_bias={"50": -100, "7": 2.5})
     assert (request.n, request.chat.logit_bias) == (3, {50: -100.0, 7: 2.5})
