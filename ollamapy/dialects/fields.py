@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 import re
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -23,6 +25,10 @@ MAX_SAFE_INTEGER = 1 << 53
 MAX_TOP_LOGPROBS = 20
 EFFORTS = ("high", "medium", "low", "max")
 
+_SURROGATES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
+)
+_REPLACEMENT = rb"\ufffd"  # as long as what it replaces, so that positions stay
 _OUTSIDE_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array", dict: "an object"}
 T = TypeVar("T")
@@ -33,14 +39,23 @@ def decode_body(body: bytes) -> Fields:
     if not body.strip():
         raise InvalidInputError("missing request body")
     try:
-        value = msgspec.json.decode(body)
+        value = _decode(body)
     except RecursionError as exc:
         raise InvalidInputError("invalid JSON: the request body is nested too deeply") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidInputError(f"invalid JSON: {_reason(exc)}") from exc
     if not isinstance(value, dict):
         raise InvalidInputError(f"the request body must be a JSON object, not {kind_of(value)}")
     return Fields(value)
+
+
+def _decode(body: bytes) -> Json:
+    """Decode JSON; as in Go a surrogate without its other half becomes U+FFFD."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        mended = _SURROGATES.sub(lambda match: _REPLACEMENT if match["lone"] else match[0], body)
+        if mended != body:
+            return _decode(mended)
+        raise InvalidInputError(f"invalid JSON: {_reason(exc, body)}") from exc
 
 
 def kind_of(value: Json) -> str:
@@ -149,7 +164,7 @@ def read_keep_alive(fields: Fields) -> float | None:
             f'field "keep_alive" must be a number of seconds or a duration like "5m", not {kind_of(value)}'
         )
     else:
-        seconds = float(value)
+        seconds = float(max(min(value, FOREVER_AFTER_SECONDS + 1), -1))
     return math.inf if seconds < 0 or seconds > FOREVER_AFTER_SECONDS else seconds
 
 
@@ -206,8 +221,31 @@ def decode_base64(text: str, where: str) -> bytes:
         raise InvalidInputError(f"{where}: illegal base64 data at input byte {at}{hint}") from exc
 
 
-def _reason(exc: Exception) -> str:
+def _reason(exc: Exception, body: bytes) -> str:
     text = str(exc)
     if isinstance(exc, UnicodeDecodeError):
-        return f"the request body is not UTF-8 at byte {exc.start}"
+        return f"the request body is not UTF-8 at byte {_first_not_utf8(body)}"
+    if "out of range" in text:
+        where = _find_infinite(json.loads(body, parse_int=float), "")
+        return f'the number of field "{where}" is out of range' if where else "a number is out of range"
     return text.removeprefix("JSON is malformed: ")
+
+
+def _first_not_utf8(body: bytes) -> int:
+    try:
+        body.decode()
+    except UnicodeDecodeError as exc:
+        return exc.start
+    return len(body)
+
+
+def _find_infinite(value: Json, path: str) -> str | None:
+    """Return where the first number stands that is beyond those of a double."""
+    if isinstance(value, float) and math.isinf(value):
+        return path
+    children: Iterable[tuple[str, Json]] = ()
+    if isinstance(value, dict):
+        children = ((f"{path}.{key}" if path else key, child) for key, child in value.items())
+    elif isinstance(value, list):
+        children = ((f"{path}[{index}]", child) for index, child in enumerate(value))
+    return next((found for where, child in children if (found := _find_infinite(child, where)) is not None), None)

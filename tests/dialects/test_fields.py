@@ -26,9 +26,10 @@ def test_an_empty_body_is_called_missing(body):
         pytest.param(b"{", "invalid JSON", id="cut off"),
         pytest.param(b"{'a': 1}", "invalid JSON", id="single quotes"),
         pytest.param(b'{"a": NaN}', "invalid JSON", id="NaN"),
-        pytest.param(b'{"a": 1e400}', "invalid JSON|number", id="number beyond a double"),
+        pytest.param(b'{"a": [0, {"b": -1e400}]}', r'number of field "a\[1\].b" is out of range', id="beyond a double"),
+        pytest.param(b'{"a": {"b": ' + b"9" * 9999 + b"}}", 'number of field "a.b" is out of range', id="long integer"),
         pytest.param(b'{"a": 1} x', "invalid JSON", id="text behind the object"),
-        pytest.param(b'{"a": "\xff"}', "invalid JSON", id="not UTF-8"),
+        pytest.param(b'{"a": "b", "c": "d\xff"}', "invalid JSON: .* not UTF-8 at byte 18$", id="not UTF-8"),
         pytest.param(b"[1]", "must be a JSON object, not an array", id="an array"),
         pytest.param(b"null", "must be a JSON object, not null", id="null"),
         pytest.param(b"[" * 100_000 + b"]" * 100_000, "nested too deeply", id="nested arrays"),
@@ -38,6 +39,21 @@ def test_an_empty_body_is_called_missing(body):
 def test_a_bad_body_is_refused_with_the_reason(body, complaint):
     with pytest.raises(InvalidInputError, match=complaint):
         decode_body(body)
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        (r"hi \ud83d", "hi \ufffd"),
+        (r"\ud83d", "\ufffd"),
+        (r"\udE00x", "\ufffdx"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\ud83d\n", "\ufffd\n"),
+        (r"\\ud83d \ud83d", "\\ud83d \ufffd"),
+    ],
+)
+def test_half_a_surrogate_pair_becomes_the_replacement_character(escaped, text):
+    assert decode_body(b'{"a": "%s"}' % escaped.encode()).text("a") == text
 
 
 def test_names_match_in_any_case_and_the_last_one_counts():
@@ -140,3 +156,7 @@ def test_base64_is_standard_padded_and_errors_tell_the_byte():
         decode_base64("aG!=", "images[0]")
     with pytest.raises(InvalidInputError, match="leave out"):
         decode_base64("data:image/png;base64,aGk=", "images[0]")
+
+
+def test_a_keep_alive_of_very_many_digits_is_for_ever():
+    assert read_keep_alive(decode_body(b'{"keep_alive": %s}' % (b"9" * 400))) == math.inf
