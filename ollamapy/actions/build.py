@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from ollamapy.actions.adapters import Shapes, find_misfit, shapes_of
 from ollamapy.actions.templates import check_template
 from ollamapy.errors import InvalidFileError, InvalidInputError, StoreError, UnsupportedError
 from ollamapy.gguf import Header, check_file
@@ -40,6 +41,7 @@ OVERRULED = (
     "keeping the template of the model's file in force: it offers more than the given one "
     "(start the daemon with OLLAMA_GO_TEMPLATE=true to change that)"
 )
+ONE_ADAPTER = "only one adapter is currently supported"
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -51,6 +53,7 @@ class Parts:
     layers: list[Layer] = field(default_factory=list)
     architecture: str = ""
     embedded_template: str = ""
+    shapes: Shapes = field(default_factory=dict)
 
     def replace(self, media_type: str, layers: Sequence[Layer]) -> None:
         """Put layers in the place of all others of their type."""
@@ -66,7 +69,7 @@ def check_request(request: CreateRequest) -> None:
     if request.files is not None and not request.files and not request.base:
         raise InvalidInputError("no files provided to convert")
     if len(request.adapters or {}) > 1:
-        raise InvalidInputError("only one adapter is currently supported")
+        raise InvalidInputError(ONE_ADAPTER)
     for path in (*(request.files or {}), *(request.adapters or {})):
         _check_path(path)
     if request.template:
@@ -104,11 +107,13 @@ def _is_overruled(template: str, parts: Parts, go_templates: bool | None) -> boo
 
 def _of_base(base: Model) -> Parts:
     header = base.header()
-    return Parts(base.config, list(base.layers), header.architecture, header.chat_template() or "")
+    template = header.chat_template() or ""
+    return Parts(base.config, list(base.layers), header.architecture, template, shapes_of(header))
 
 
 def _files(store: Store, files: Mapping[str, str]) -> Parts:
     parts = Parts(ModelConfig())
+    adapters: list[tuple[str, Header, Digest]] = []
     for path, digest_text in files.items():
         digest = Digest.parse(digest_text)
         header = read_gguf(store, path, digest)
@@ -117,11 +122,16 @@ def _files(store: Store, files: Mapping[str, str]) -> Parts:
             if parts.architecture:
                 raise InvalidFileError("several files are models; give one model, and its projector if it has one")
             parts.config, parts.architecture = config_of(header), header.architecture
-            parts.embedded_template = header.chat_template() or ""
+            parts.embedded_template, parts.shapes = header.chat_template() or "", shapes_of(header)
+        if media_type == ADAPTER_TYPE:
+            adapters.append((path, header, digest))
+            continue
         parts.layers.append(Layer(media_type, digest, store.blob_size(digest)))
     if not parts.architecture:
         raise InvalidFileError("none of the files is a model; add the GGUF file with the model's weights")
     parts.layers.sort(key=lambda layer: layer.media_type != WEIGHTS_TYPE)
+    for path, header, digest in adapters:
+        _add_adapter(store, parts, path, header, digest)
     return parts
 
 
@@ -131,12 +141,25 @@ def _add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> No
         header = read_gguf(store, path, digest)
         if header.kind != "adapter":
             raise InvalidFileError(f"{_shown(path)} is no adapter but a {header.kind}; name it under files")
-        if header.architecture != parts.architecture:
-            raise InvalidFileError(
-                f"the adapter {_shown(path)} is made for {header.architecture[:40] or 'an unknown architecture'}, "
-                f"the model is {parts.architecture[:40]}; use an adapter that was trained on this model"
-            )
-        parts.replace(ADAPTER_TYPE, [Layer(ADAPTER_TYPE, digest, store.blob_size(digest))])
+        _add_adapter(store, parts, path, header, digest)
+
+
+def _add_adapter(store: Store, parts: Parts, path: str, header: Header, digest: Digest) -> None:
+    if header.architecture != parts.architecture:
+        raise InvalidFileError(
+            f"the adapter {_shown(path)} is made for {header.architecture[:40] or 'an unknown architecture'}, "
+            f"the model is {parts.architecture[:40]}; use an adapter that was trained on this model"
+        )
+    misfit = find_misfit(shapes_of(header), parts.shapes)
+    if misfit is not None:
+        raise InvalidFileError(
+            f"the adapter {_shown(path)} is made for another model: {misfit}; "
+            "use an adapter that was trained on this model"
+        )
+    layer = Layer(ADAPTER_TYPE, digest, store.blob_size(digest))
+    if any(other.media_type == ADAPTER_TYPE and other != layer for other in parts.layers):
+        raise InvalidInputError(ONE_ADAPTER)
+    parts.replace(ADAPTER_TYPE, [layer])
 
 
 def read_gguf(store: Store, path: str, digest: Digest) -> Header:

@@ -358,6 +358,19 @@ def test_an_adapter_must_fit_its_model(daemon, shared_models):
     assert post(daemon, "/api/create", {"model": "x", "files": {"a.gguf": adapter}}).status_code == 400
 
 
+def test_a_model_has_one_adapter_and_it_is_made_for_it(daemon, shared_models):
+    data = (shared_models / "gguf" / "lora-robot-stories260K-f32.gguf").read_bytes()
+    adapter = upload(daemon, data)
+    weights = upload(daemon, (shared_models / "gguf" / "stories260K-f32.gguf").read_bytes())
+    response = post(daemon, "/api/create", {"model": "x", "from": "wren", "adapters": {"a.gguf": adapter}})
+    assert (response.status_code, "made for another model" in response.json()["error"]) == (400, True)
+    fits = {"model": "adapted", "files": {"m.gguf": weights}, "adapters": {"a.gguf": adapter}}
+    assert daemon.lines("/api/create", fits)[-1] == {"status": "success"}
+    other = upload(daemon, data.replace(b"robot", b"ROBOT", 1))
+    response = post(daemon, "/api/create", {"model": "x", "from": "adapted", "adapters": {"b.gguf": other}})
+    assert (response.status_code, response.json()["error"]) == (400, "only one adapter is currently supported")
+
+
 def test_an_embedding_model_does_not_chat(daemon, shared_models):
     digest = upload(daemon, (shared_models / "gguf" / "glove25-bert-f16.gguf").read_bytes())
     daemon.lines("/api/create", {"model": "glove", "files": {"m.gguf": digest}})
