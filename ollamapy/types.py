@@ -253,6 +253,19 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a request to make a model says of it in place of what its file says; empty and 0 leave that. In tokens."""
+
+    capabilities: tuple[str, ...] = ()
+    model_family: str = ""
+    base_name: str = ""
+    quantization_level: str = ""
+    parameter_size: str = ""
+    context_length: int = 0
+    embedding_length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CreateRequest:
     """A model to make. `files` and `adapters` map a relative file name to the digest text of an uploaded blob.
 
@@ -272,6 +285,7 @@ class CreateRequest:
     parser: str = ""
     requires: str = ""
     quantize: str = ""
+    info: ModelInfo = ModelInfo()
     stream: bool = True
 
 

@@ -202,11 +202,20 @@ def config_of(header: Header) -> ModelConfig:
 
 
 def _overlay_config(config: ModelConfig, request: CreateRequest) -> ModelConfig:
+    info = request.info
     return msgspec.structs.replace(
         config,
         renderer=request.renderer or config.renderer,
         parser=request.parser or config.parser,
         requires=request.requires or config.requires,
+        capabilities=info.capabilities or config.capabilities,
+        model_family=info.model_family or config.model_family,
+        model_families=(info.model_family,) if info.model_family else config.model_families,
+        base_name=info.base_name or config.base_name,
+        file_type=info.quantization_level or config.file_type,
+        model_type=info.parameter_size or config.model_type,
+        context_length=info.context_length or config.context_length,
+        embedding_length=info.embedding_length or config.embedding_length,
     )
 
 

@@ -6,8 +6,10 @@ Source: Ollama's `api/types.go` (release 0.33).
 from __future__ import annotations
 
 from ollamapy.dialects.fields import (
+    MAX_SAFE_INTEGER,
     Fields,
     decode_base64,
+    kind_of,
     read_format,
     read_keep_alive,
     read_think,
@@ -21,6 +23,7 @@ from ollamapy.types import (
     GenerateRequest,
     Json,
     Message,
+    ModelInfo,
     Options,
     ToolCall,
     TransferRequest,
@@ -99,6 +102,7 @@ def create_request(fields: Fields) -> CreateRequest:
         parser=fields.text("parser"),
         requires=fields.text("requires"),
         quantize=fields.text("quantize") or fields.text("quantization"),
+        info=_info(fields),
         stream=fields.flag("stream", default=True),
     )
 
@@ -216,4 +220,46 @@ def _licenses(fields: Fields) -> tuple[str, ...]:
     value = fields.raw("license")
     if isinstance(value, str):
         return (value,) if value else ()
+    if value is not None and not isinstance(value, list):
+        raise InvalidInputError(f'field "license" must be a string or an array of strings, not {kind_of(value)}')
     return tuple(fields.texts("license"))
+
+
+def _info(fields: Fields) -> ModelInfo:
+    info = fields.nested("info")
+    if info is None:
+        return ModelInfo()
+    capabilities = info.raw("capabilities") or []
+    if not isinstance(capabilities, list) or not all(isinstance(word, str) for word in capabilities):
+        raise _info_error("capabilities", "an array of strings")
+    return ModelInfo(
+        capabilities=tuple(capabilities),
+        model_family=_info_text(info, "model_family"),
+        base_name=_info_text(info, "base_name"),
+        quantization_level=_info_text(info, "quantization_level"),
+        parameter_size=_info_text(info, "parameter_size"),
+        context_length=_info_count(info, "context_length"),
+        embedding_length=_info_count(info, "embedding_length"),
+    )
+
+
+def _info_text(info: Fields, name: str) -> str:
+    value = info.raw(name)
+    if value is not None and not isinstance(value, str):
+        raise _info_error(name, "a string")
+    return value or ""
+
+
+def _info_count(info: Fields, name: str) -> int:
+    value = info.raw(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _info_error(name, "a number")
+    if value != int(value) or not 0 <= value <= MAX_SAFE_INTEGER:
+        raise _info_error(name, "a non-negative integer")
+    return int(value)
+
+
+def _info_error(name: str, wanted: str) -> InvalidInputError:
+    return InvalidInputError(f'info field "{name}" must be {wanted}')

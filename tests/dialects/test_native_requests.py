@@ -3,7 +3,7 @@ import pytest
 from ollamapy.dialects.fields import Fields
 from ollamapy.dialects.native_requests import chat_request, create_request, generate_request, read_tokens
 from ollamapy.errors import InvalidInputError, OptionError
-from ollamapy.types import ChatRequest, GenerateRequest, Message, Options, ToolCall
+from ollamapy.types import ChatRequest, GenerateRequest, Message, ModelInfo, Options, ToolCall
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "minProperties": 1}}}
 
@@ -108,3 +108,32 @@ def test_a_create_takes_several_licenses_and_files():
     assert request.files == {"x.gguf": "sha256:0"}
     with pytest.raises(InvalidInputError, match=r"files\[x.gguf\]"):
         create_request(Fields({"model": "m", "files": {"x.gguf": 3}}))
+
+
+def test_a_license_is_text_or_texts():
+    with pytest.raises(InvalidInputError, match=r'^field "license" must be a string or an array of strings'):
+        create_request(Fields({"model": "m", "license": 5}))
+
+
+def test_what_a_create_says_of_the_model_is_read():
+    info = {"capabilities": ["tools"], "Model_Family": "f", "parameter_size": "1B", "context_length": 64.0}
+    expected = ModelInfo(capabilities=("tools",), model_family="f", parameter_size="1B", context_length=64)
+    assert create_request(Fields({"model": "m", "info": info})).info == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("context_length", -1, "a non-negative integer"),
+        ("embedding_length", 1.5, "a non-negative integer"),
+        ("context_length", 10**400, "a non-negative integer"),
+        ("context_length", "4096", "a number"),
+        ("context_length", True, "a number"),
+        ("model_family", 3, "a string"),
+        ("capabilities", "tools", "an array of strings"),
+        ("capabilities", [1], "an array of strings"),
+    ],
+)
+def test_what_a_create_says_of_the_model_must_have_its_type(name, value, wanted):
+    with pytest.raises(InvalidInputError, match=f'^info field "{name}" must be {wanted}$'):
+        create_request(Fields({"model": "m", "info": {name: value}}))
