@@ -88,16 +88,22 @@ class OptionError(InvalidInputError):
 
 
 class ContextLengthError(InvalidInputError):
-    """A prompt longer than the context that it may use; `trained_tokens` bounds that, 0 where it is not known."""
+    """A prompt longer than the context that it may use; `trained_tokens` bounds that, 0 where it is not known.
 
-    def __init__(self, prompt_tokens: int, context_tokens: int, trained_tokens: int = 0) -> None:
+    With `is_least` the prompt has `prompt_tokens` or more: it is so long that nobody counted.
+    """
+
+    def __init__(
+        self, prompt_tokens: int, context_tokens: int, trained_tokens: int = 0, *, is_least: bool = False
+    ) -> None:
         remedy = f"shorten it or set num_ctx to more than {prompt_tokens}"
         if 0 < trained_tokens <= prompt_tokens:
             remedy = f"shorten it: the model was trained for {trained_tokens} tokens"
         super().__init__(
-            f"the prompt is too long: it has {prompt_tokens} tokens but the context length is {context_tokens}; "
-            + remedy
+            f"the prompt is too long: it has {'at least ' if is_least else ''}{prompt_tokens} tokens "
+            f"but the context length is {context_tokens}; {remedy}"
         )
+        self.is_least = is_least
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
 

@@ -90,7 +90,7 @@ async def _prompt(
     services: Services, lease: Lease, found: ResolvedModel, request: GenerateRequest, ask: Ask, num_ctx: int
 ) -> Prompt:
     if request.prompt_tokens:
-        check_tokens(request.prompt_tokens, lease.ready.n_vocab)
+        check_tokens(request.prompt_tokens, lease.ready.n_vocab, "prompt")
         return Prompt((), request.prompt_tokens, add_special=False)
     if request.raw:
         segments = (wire.Segment(request.prompt, special=True),)
@@ -113,6 +113,7 @@ async def _prompt(
             truncate=request.truncate,
             bos_token=lease.ready.bos_token,
         )
+    check_tokens(request.context, lease.ready.n_vocab, "context")
     room = num_ctx - len(request.context)
     if room <= 0:
         raise ContextLengthError(len(request.context), num_ctx)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ollamapy import wire
 from ollamapy.actions.history import droppable_groups, without_groups
-from ollamapy.errors import ContextLengthError, InvalidInputError
+from ollamapy.errors import ContextLengthError
 from ollamapy.scheduler.spec import ModelRunner
 from ollamapy.types import Message
 
@@ -59,7 +60,7 @@ async def trained_length_told(trained_tokens: int) -> AsyncGenerator[None, None]
     try:
         yield
     except ContextLengthError as exc:
-        raise ContextLengthError(exc.prompt_tokens, exc.context_tokens, trained_tokens) from exc
+        raise ContextLengthError(exc.prompt_tokens, exc.context_tokens, trained_tokens, is_least=exc.is_least) from exc
 
 
 async def counted_prompt(runner: ModelRunner, prompt: Prompt) -> Prompt:
@@ -71,11 +72,9 @@ async def counted_prompt(runner: ModelRunner, prompt: Prompt) -> Prompt:
 
 
 def check_size(size_bytes: int, num_ctx: int) -> None:
-    """Raise InvalidInputError for a prompt that is so long that counting its tokens would be a waste."""
+    """Raise ContextLengthError for a prompt that is so long that counting its tokens would be a waste."""
     if size_bytes > num_ctx * MOST_TOKEN_BYTES:
-        raise InvalidInputError(
-            f"the prompt is too long: {size_bytes} bytes can't fit the context length of {num_ctx} tokens; shorten it"
-        )
+        raise ContextLengthError(math.ceil(size_bytes / MOST_TOKEN_BYTES), num_ctx, is_least=True)
 
 
 def size_of(segments: Sequence[wire.Segment]) -> int:
@@ -115,12 +114,12 @@ class _Fitting:
                 too_few = middle
         return best
 
-    async def _attempt(self, dropped: Sequence[tuple[int, ...]]) -> Prompt | InvalidInputError:
+    async def _attempt(self, dropped: Sequence[tuple[int, ...]]) -> Prompt | ContextLengthError:
         kept = without_groups(self.messages, dropped)
         segments = await asyncio.to_thread(self.render, kept)
         try:
             check_size(size_of(segments), self.num_ctx)
-        except InvalidInputError as exc:
+        except ContextLengthError as exc:
             return exc
         tokens = await self.runner.tokenize(segments, self.add_special)
         if len(tokens) >= self.num_ctx:

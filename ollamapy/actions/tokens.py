@@ -30,12 +30,14 @@ async def detokenize(services: Services, asked: str, tokens: Sequence[int]) -> s
     found = await services.models.resolve(services.store, asked)
     spec = await prepare_load(services, found, found.model.options)
     async with services.scheduler.acquire(spec, None) as lease:
-        check_tokens(tokens, lease.ready.n_vocab)
+        check_tokens(tokens, lease.ready.n_vocab, "tokens")
         return await lease.runner.detokenize(tokens)
 
 
-def check_tokens(tokens: Sequence[int], n_vocab: int) -> None:
-    """Raise InvalidInputError for a token that the model lacks."""
-    for token in tokens:
+def check_tokens(tokens: Sequence[int], n_vocab: int, field: str) -> None:
+    """Raise InvalidInputError that names the field for a token that the model lacks."""
+    for index, token in enumerate(tokens):
         if token >= n_vocab:
-            raise InvalidInputError(f"token {token} is not in the vocabulary, which has {n_vocab} tokens")
+            raise InvalidInputError(
+                f"{field}[{index}]: token {token} is not in the vocabulary, which has {n_vocab} tokens"
+            )

@@ -33,6 +33,7 @@ from ollamapy.dialects.native_requests import (
     read_tokens,
     transfer_request,
 )
+from ollamapy.errors import InvalidInputError
 from ollamapy.server.body import part_stream, read_fields
 from ollamapy.server.stream import JSON, Answer
 from ollamapy.server.writers import ChatWriter, GenerateWriter, ProgressWriter
@@ -162,6 +163,8 @@ class NativeRoutes:
         """POST /api/tokenize."""
         fields = await self._read(request)
         model = fields.text("model")
+        if fields.raw("content") is None and fields.raw("text") is None:
+            raise InvalidInputError('field "content" is missing: the text to turn into tokens')
         tokens = await tokenize(self._services, model, fields.text("content") or fields.text("text"))
         return _json(native.TokensRecord(model=model, tokens=tokens))
 
@@ -169,6 +172,8 @@ class NativeRoutes:
         """POST /api/detokenize."""
         fields = await self._read(request)
         model = fields.text("model")
+        if fields.raw("tokens") is None:
+            raise InvalidInputError('field "tokens" is missing: the token ids to turn into text')
         text = await detokenize(self._services, model, read_tokens(fields, "tokens"))
         return _json(native.TextRecord(model=model, content=text))
 

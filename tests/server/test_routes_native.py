@@ -371,6 +371,23 @@ def test_a_model_has_one_adapter_and_it_is_made_for_it(daemon, shared_models):
     assert (response.status_code, response.json()["error"]) == (400, "only one adapter is currently supported")
 
 
+def test_a_create_may_say_what_the_file_does_not(daemon):
+    info = {"model_family": "bird", "parameter_size": "7T", "quantization_level": "Q9", "capabilities": ["insert"]}
+    lines = daemon.lines("/api/create", {"model": "told", "from": "wren", "info": {**info, "context_length": 99}})
+    assert lines[-1] == {"status": "success"}
+    shown = post(daemon, "/api/show", {"model": "told"}).json()
+    details = shown["details"]
+    assert (details["family"], details["families"]) == ("bird", ["bird"])
+    assert (details["parameter_size"], details["quantization_level"]) == ("7T", "Q9")
+    assert "insert" in shown["capabilities"]
+
+
+def test_a_file_without_a_name_is_refused(daemon, shared_models):
+    weights = upload(daemon, (shared_models / "gguf" / "stories260K-f32.gguf").read_bytes())
+    response = post(daemon, "/api/create", {"model": "x", "files": {"": weights}})
+    assert (response.status_code, response.json()["error"]) == (400, "file path must be relative: ")
+
+
 def test_an_embedding_model_does_not_chat(daemon, shared_models):
     digest = upload(daemon, (shared_models / "gguf" / "glove25-bert-f16.gguf").read_bytes())
     daemon.lines("/api/create", {"model": "glove", "files": {"m.gguf": digest}})
@@ -399,6 +416,19 @@ def test_text_becomes_tokens_and_back(daemon):
     tokens = post(daemon, "/api/tokenize", {"model": "wren", "content": "hi"}).json()["tokens"]
     assert tokens == [ord("h"), ord("i")]
     assert post(daemon, "/api/detokenize", {"model": "wren", "tokens": tokens}).json()["content"] == "hi"
+
+
+@pytest.mark.parametrize(("path", "field"), [("tokenize", "content"), ("detokenize", "tokens")])
+def test_without_text_or_tokens_there_is_nothing_to_turn(daemon, path, field):
+    response = post(daemon, f"/api/{path}", {"model": "wren"})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith(f'field "{field}" is missing')
+
+
+def test_a_token_that_the_model_lacks_is_named_with_its_field(daemon):
+    response = post(daemon, "/api/generate", {**SAY, "raw": False, "context": [1, 1_000_000_000]})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("context[1]: token 1000000000 is not in the vocabulary")
 
 
 def test_a_failure_in_mid_stream_is_the_last_line_and_the_next_request_works(daemon):

@@ -144,3 +144,17 @@ def test_an_answer_is_given_as_many_times_as_asked(daemon):
     *events, done = daemon.events("/v1/chat/completions", {**HELLO, "n": 3, "stream": True})
     assert done == "[DONE]"
     assert {choice["index"] for event in events for choice in json.loads(event)["choices"]} == {0, 1, 2}
+
+
+def test_a_prompt_too_long_to_be_counted_has_the_same_code_as_another(daemon):
+    for length in (800, 400_000):
+        body = {"model": "wren", "messages": [{"role": "user", "content": "x" * length}]}
+        response = daemon.client.post("/v1/chat/completions", json=body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_far_too_many_answers_are_refused_with_the_range(daemon):
+    body = {"model": "wren", "messages": [{"role": "user", "content": "x"}], "n": 10**9}
+    response = daemon.client.post("/v1/chat/completions", json=body)
+    assert response.status_code == 400
+    assert 'field "n" must be a whole number between 1 and ' in response.json()["error"]["message"]
