@@ -40,7 +40,7 @@ class Report:
     setup: Setup
     scenarios: Sequence[Scenario]
     how: Mapping[str, str]
-    results: Sequence[RoundResult]
+    results: Sequence[RoundResult] = ()
     peak_rss: Mapping[str, int] = field(default_factory=dict)
     batched_bench: Mapping[str, float] = field(default_factory=dict)
     cold_starts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
