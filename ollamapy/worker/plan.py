@@ -10,7 +10,7 @@ from ollamapy.worker.sequence import Sequence
 MIN_CHUNK = 16
 TYPICAL_CHUNK = 64
 STRETCH = 1.8
-LONGEST_STEP_SECONDS = 0.75
+LONGEST_STEP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class StepBudget:
         The more requests wait for their first token, compared with those that stream, the more of the step is theirs.
         """
         if self.token_seconds is None or self.token_seconds <= 0:
-            return n_batch if n_decoding == 0 else min(n_batch, 4 * MIN_CHUNK)
-        if n_decoding == 0:
+            return n_batch if n_waiting >= n_decoding else min(n_batch, 4 * MIN_CHUNK)
+        if n_waiting >= n_decoding:
             seconds = LONGEST_STEP_SECONDS
         else:
             pressure = max(1.0, 4 * n_waiting / n_decoding)
