@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ollamapy.worker.prefixes import Memory, Node, PrefixTree
+from ollamapy.worker.prefixes import Memory, Node, PrefixTree, path_of
 from ollamapy.worker.sequence import Sequence
 
 
@@ -75,6 +75,14 @@ class CellPool:
         if n_cells > self.n_free and self.tree:
             self.tree.evict(n_cells - self.n_free)
         return n_cells <= self.n_free
+
+    def trim(self, most_unused: int) -> None:
+        """Drop prefixes that nobody uses beyond so many cells: attention walks over all cells up to the last one in use."""
+        if self.tree:
+            used = {node for pinned in self._nodes.values() for node in path_of(pinned)}
+            unused = self.tree.n_cells - sum(len(node.tokens) for node in used)
+            if unused > most_unused:
+                self.tree.evict(unused - most_unused)
 
     def forget_prefixes(self) -> None:
         """Drop every prefix that no running sequence uses."""

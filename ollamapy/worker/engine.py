@@ -23,6 +23,7 @@ logger = logging.getLogger("ollamapy.worker.engine")
 RESERVED_CELLS = 8
 WORTH_WAITING_TOKENS = 32
 NO_FREE_CELLS = 1
+KEPT_CONTEXTS, KEPT_SHARE = 2, 8  # unused prefixes keep the cells of two contexts, or one part in eight of the pool
 
 
 class Clock(Protocol):
@@ -48,6 +49,7 @@ class Engine:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._budget = StepBudget()
+        self._largest_context = 0
         self._most_running = n_parallel or llama.n_seq_max
         self.preemptions = 0
         can_share = not (llama.is_recurrent or llama.has_sliding_window)
@@ -88,6 +90,7 @@ class Engine:
         if sampler.penalty_window:
             sampler.accept(prompt[-sampler.penalty_window :])
         most = 10 * request.num_ctx
+        self._largest_context = max(self._largest_context, min(request.num_ctx, self.cells.n_cells))
         return Sequence(
             request=request,
             tokens=list(prompt),
@@ -209,6 +212,7 @@ class Engine:
         self.cells.remember(sequence)
         self._running.remove(sequence)
         self.cells.close(sequence)
+        self.cells.trim(max(KEPT_CONTEXTS * self._largest_context, self.cells.n_cells // KEPT_SHARE))
         sequence.sampler.close()
 
     # ---- decode and sample

@@ -62,7 +62,7 @@ class PrefixTree:
             node = upper
         elif length < node.end:
             node = node.parent or self.root
-        for step in _path(node):
+        for step in path_of(node):
             self._memory.share(step.seq_id, seq_id, step.start, step.end)
         self._pin(node)
         return node
@@ -162,7 +162,7 @@ class PrefixTree:
 
     def _touch(self, node: Node) -> None:
         self._clock += 1
-        for step in _path(node):
+        for step in path_of(node):
             step.last_used = self._clock
 
     def _oldest_leaf(self) -> Node | None:
@@ -178,7 +178,8 @@ class PrefixTree:
         return len(leaf.tokens)
 
 
-def _path(node: Node) -> Iterator[Node]:
+def path_of(node: Node) -> Iterator[Node]:
+    """Walk from a node up to the root, the root left out."""
     step: Node | None = node
     while step is not None and step.parent is not None:
         yield step

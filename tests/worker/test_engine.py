@@ -166,6 +166,13 @@ def test_requests_that_arrive_together_compute_their_common_prefix_once(driver: 
     assert min(cached[1:]) > 40
 
 
+def test_prefixes_that_nobody_uses_keep_a_bounded_part_of_the_cells(driver: Driver) -> None:
+    for number in range(40):
+        driver.add(f"{START} number {number} " + "and so on " * 10, max_tokens=20, num_ctx=100)
+    driver.run()
+    assert 100 < driver.engine.cells_used <= 2048 // 8 + 100
+
+
 def test_more_requests_than_the_cells_can_hold_all_finish(shared_models: Path) -> None:
     llama = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=256, n_batch=64, n_seq_max=8)
     driver = Driver(llama)
