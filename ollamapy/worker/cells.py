@@ -77,7 +77,7 @@ class CellPool:
         return n_cells <= self.n_free
 
     def trim(self, most_unused: int) -> None:
-        """Drop prefixes that nobody uses beyond so many cells: attention walks over all cells up to the last one in use."""
+        """Drop prefixes that nobody uses beyond so many cells: attention walks over all cells up to the last in use."""
         if self.tree:
             used = {node for pinned in self._nodes.values() for node in path_of(pinned)}
             unused = self.tree.n_cells - sum(len(node.tokens) for node in used)
