@@ -40,6 +40,7 @@ _ECHO = re.compile(r"failed to load model\W*$")  # llama.cpp's outer layers repe
 _BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
+_USUAL_PIECE = 128
 _MIROSTAT_CANDIDATES = 100
 _BYTES_PER_THREAD = 8 << 20
 _LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
@@ -159,7 +160,6 @@ class Llama:
         self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
         self.has_sliding_window = int(api.llama_model_n_swa(self._model)) > 0
         self.batch = Batch(self.n_batch)
-        self._piece_buffer = ctypes.create_string_buffer(512)
 
     def _load_model(self, load: LoadModel, on_progress: Callable[[float], None]) -> Handle:
         params = api.llama_model_default_params()
@@ -254,9 +254,10 @@ class Llama:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return a token's bytes; those of control tokens are empty unless `special`."""
-        count = int(api.llama_token_to_piece(self._vocab, token, self._piece_buffer, 512, 0, special))
+        buffer = ctypes.create_string_buffer(_USUAL_PIECE)  # its own: two threads read tokens
+        count = int(api.llama_token_to_piece(self._vocab, token, buffer, _USUAL_PIECE, 0, special))
         if count >= 0:
-            return self._piece_buffer.raw[:count]
+            return buffer.raw[:count]
         buffer = ctypes.create_string_buffer(-count)
         count = int(api.llama_token_to_piece(self._vocab, token, buffer, -count, 0, special))
         return buffer.raw[:count]
