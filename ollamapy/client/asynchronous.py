@@ -62,7 +62,15 @@ class AsyncClient:
         await self._pool.aclose()
 
     async def probe(self) -> Presence:
-        """Tell who answers at the address; raises nothing for an address that is silent or strange."""
+        """Tell who answers at the address; raises nothing for an address that is silent or strange.
+
+        A daemon that dies may still take a connection: a stranger is asked twice.
+        """
+        first = await self._ask_presence()
+        return await self._ask_presence() if first == "foreign" else first
+
+    async def _ask_presence(self) -> Presence:
+        """Tell who answers at this moment."""
         call = calls.version()
         try:
             async with self._send(call, is_probe=True) as response:

@@ -63,7 +63,15 @@ class Client:
         self._pool.close()
 
     def probe(self) -> Presence:
-        """Tell who answers at the address; raises nothing for an address that is silent or strange."""
+        """Tell who answers at the address; raises nothing for an address that is silent or strange.
+
+        A daemon that dies may still take a connection: a stranger is asked twice.
+        """
+        first = self._ask_presence()
+        return self._ask_presence() if first == "foreign" else first
+
+    def _ask_presence(self) -> Presence:
+        """Tell who answers at this moment."""
         call = calls.version()
         try:
             with self._send(call, is_probe=True) as response:
