@@ -84,11 +84,6 @@ class CellPool:
             if unused > most_unused:
                 self.tree.evict(unused - most_unused)
 
-    def forget_prefixes(self) -> None:
-        """Drop every prefix that no running sequence uses."""
-        if self.tree:
-            self.tree.evict(self.n_cells)
-
     def _take_free_id(self) -> int | None:
         return self._free_ids.pop() if self._free_ids else None
 

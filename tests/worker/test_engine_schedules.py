@@ -85,7 +85,7 @@ def test_random_schedules_give_the_text_of_each_request_alone(llama: Llama) -> N
             cached += finished.cached_tokens
             assert finished.completion_tokens <= n_tokens
             assert alone[prompt].startswith(driver.text[request_id]), f"seed {seed}: {prompt}"
-        driver.engine.cells.forget_prefixes()
+        driver.engine.cells.trim(0)
         assert driver.engine.cells_used == 0
     assert cached > 0
     assert (preemptions > 0) == (llama.n_ctx == TINY)
