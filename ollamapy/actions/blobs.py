@@ -30,7 +30,7 @@ async def receive_blob(services: Services, digest_text: str, parts: AsyncIterato
 
     Raises InvalidDigestError, DigestMismatchError, TooLargeError; nothing of the blob stays then.
     """
-    digest = Digest.parse(digest_text)
+    digest, disk = Digest.parse(digest_text), services.remotes.transfers.disk
     if await asyncio.to_thread(_is_whole, services.store, digest):
         return False
     with services.store.blob_writer() as writer:
@@ -40,10 +40,10 @@ async def receive_blob(services: Services, digest_text: str, parts: AsyncIterato
             if writer.size + len(pending) > MAX_BLOB_BYTES:
                 raise TooLargeError(f"the blob is larger than {MAX_BLOB_BYTES} bytes")
             if len(pending) >= WRITE_BYTES:
-                await asyncio.to_thread(writer.write, bytes(pending))
+                await disk.run(writer.write, bytes(pending))
                 pending.clear()
-        await asyncio.to_thread(writer.write, bytes(pending))
-        await asyncio.to_thread(writer.commit, digest)
+        await disk.run(writer.write, bytes(pending))
+        await disk.run(writer.commit, digest)
     return True
 
 
