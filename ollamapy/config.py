@@ -36,7 +36,7 @@ _TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
 _LONGEST_SECONDS = (2**63 - 1) / 1e9
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,15})\s*(|[kKmMgGtT])(i?[bB])?")
-_SECRET = re.compile(r"KEY|TOKEN|REGISTRIES$")
+_SECRET = re.compile(r"KEY|TOKEN|REGISTRIES$|_PROXY$")
 _AUTHORITY = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -66,7 +66,10 @@ VARIABLES: Mapping[str, str] = {
     "https://[user:password@]host[:port], http:// for one without TLS, host=URL for a mirror",
     "OLLAMAPY_REGISTRIES_FILE": "TOML file of registries (default ollamapy/registries.toml in XDG_CONFIG_HOME)",
     "XDG_CONFIG_HOME": "folder of configuration files (default ~/.config)",
-    "HOME": "the home folder, where XDG_CONFIG_HOME is not set",
+    "HOME": "the home folder, where XDG_CONFIG_HOME is not set, and where Ollama's own key is looked for",
+    "HTTPS_PROXY": "proxy for https:// registries: http://[user:password@]host:port",
+    "HTTP_PROXY": "proxy for http:// registries",
+    "NO_PROXY": "hosts that are reached without a proxy, separated by commas; this machine always is",
     "OLLAMAPY_OFFLINE": "never connect to a registry (default false)",
     "OLLAMAPY_MAX_RATE": "most bytes per second that pulls and pushes take, such as 20M (default: all there are)",
     "HF_TOKEN": "token for Hugging Face",
@@ -119,6 +122,16 @@ class Registry:
     token: str = field(default="", repr=False)
     auth_host: str = ""  # host[:port] that may issue its tokens, where that is another one
     ca_file: str = ""
+    ollama_key: bool = False  # its tokens are asked for with this user's ed25519 key, as Ollama's own are
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxy of each scheme as a URL, "" for none; `bypass` are the hosts that are reached without it."""
+
+    https: str = field(default="", repr=False)
+    http: str = field(default="", repr=False)
+    bypass: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,9 @@ class Settings:
     max_rate_bytes: int = 0  # per second; 0 is without limit
     hf_token: str = field(default="", repr=False)
     hf_endpoint: str = DEFAULT_HF_ENDPOINT
+    proxies: Proxies = Proxies()
+    credentials_file: Path | None = None  # what `login` writes; None where no folder is known for it
+    key_files: tuple[Path, ...] = ()  # where the ed25519 key is looked for; the last is where one is made
     api_key: str | None = None
     api_keys: tuple[str, ...] = ()
     insecure_bind: bool = False
@@ -159,6 +175,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Variables that hold a key are never quoted.
     """
     env = _Environment(environ)
+    config = config_dir(environ)
     return Settings(
         host=env.read("OLLAMA_HOST", parse_host, HostAddress()),
         models_dir=env.read("OLLAMA_MODELS", _parse_folder, default_models_dir()),
@@ -182,6 +199,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_rate_bytes=env.read("OLLAMAPY_MAX_RATE", _parse_size, 0),
         hf_token=env.read("HF_TOKEN", str, ""),
         hf_endpoint=env.read("HF_ENDPOINT", _parse_endpoint, DEFAULT_HF_ENDPOINT),
+        proxies=_read_proxies(env),
+        credentials_file=config / "credentials.json" if config else None,
+        key_files=_key_files(environ),
         api_key=env.read("OLLAMA_API_KEY", str, None),
         api_keys=env.read("OLLAMAPY_API_KEYS", _parse_list, ()),
         insecure_bind=env.read("OLLAMAPY_INSECURE_BIND", _parse_bool, False),
@@ -192,6 +212,39 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 def default_models_dir() -> Path:
     """Return the folder of the model store where `OLLAMA_MODELS` is not set."""
     return Path(platformdirs.user_data_dir("ollamapy", appauthor=False)) / "models"
+
+
+def config_dir(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of this program's configuration files; None where the environment names none."""
+    env = _Environment(environ)
+    home = env.read("HOME", str, "")
+    root = env.read("XDG_CONFIG_HOME", str, "") or (f"{home}/.config" if home else "")
+    return Path(root) / "ollamapy" if root else None
+
+
+def _key_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    home = _Environment(environ).read("HOME", str, "")
+    ollamas = (Path(home) / ".ollama" / "id_ed25519",) if home else ()
+    own = config_dir(environ)
+    return (*ollamas, own / "id_ed25519") if own else ollamas
+
+
+def _read_proxies(env: _Environment) -> Proxies:
+    return Proxies(
+        https=env.read("HTTPS_PROXY", _parse_proxy, "") or env.read("https_proxy", _parse_proxy, ""),
+        http=env.read("HTTP_PROXY", _parse_proxy, "") or env.read("http_proxy", _parse_proxy, ""),
+        bypass=env.read("NO_PROXY", str, "") or env.read("no_proxy", str, ""),
+    )
+
+
+def _parse_proxy(text: str) -> str:
+    """Read a proxy's URL, which may lack its http://; raises ValueError with what is expected."""
+    url = text if "://" in text else f"http://{text}"
+    try:
+        _registry(url)
+    except ValueError as exc:
+        raise ValueError("http://[user:password@]host:port") from exc
+    return url.rstrip("/")
 
 
 class _Environment:
@@ -340,8 +393,8 @@ def _parse_size(text: str) -> int:
 
 def _read_registries(env: _Environment, environ: Mapping[str, str]) -> tuple[Registry, ...]:
     """Return the registries of the file, and those of the variable over them."""
-    config = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else "")
-    default = Path(config) / "ollamapy" / "registries.toml" if config else None
+    config = config_dir(environ)
+    default = config / "registries.toml" if config else None
     key = "OLLAMAPY_REGISTRIES_FILE"
     path = env.read(key, _parse_folder, default)
     found: dict[str, Registry] = {}
@@ -392,13 +445,15 @@ def _parse_table(text: str) -> tuple[Registry, ...]:
 
 
 def _parse_row(host: str, row: Mapping[str, object]) -> Registry:
-    known = {"insecure", *(item.name for item in fields(Registry))} - {"host"}
+    switches, others = ("insecure", "ollama_key"), ("insecure", "url", "mirror")
+    known = {"insecure", "mirror", *(item.name for item in fields(Registry))} - {"host"}
     for name, value in row.items():
-        if name not in known or not isinstance(value, bool if name == "insecure" else str):
-            raise ValueError(f"{name} of {host}: expected one of {', '.join(sorted(known))}, text all but insecure")
-    given = {name: str(value) for name, value in row.items() if name not in ("insecure", "url")}
-    url = str(row.get("url") or f"{'http' if row.get('insecure') else 'https'}://{host}")
-    return replace(_registry(url, host), **given)
+        if name not in known or not isinstance(value, bool if name in switches else str):
+            expected = f"one of {', '.join(sorted(known))}, text all but {' and '.join(switches)}"
+            raise ValueError(f"{name} of {host}: expected {expected}")
+    given = {name: value for name, value in row.items() if name not in others}
+    url = str(row.get("mirror") or row.get("url") or f"{'http' if row.get('insecure') else 'https'}://{host}")
+    return replace(_registry(url, host), **given)  # type: ignore[arg-type]
 
 
 def _parse_endpoint(text: str) -> str:

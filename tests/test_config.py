@@ -134,7 +134,7 @@ def test_every_setting_has_a_description() -> None:
 
     class Recorder(dict[str, str]):
         def get(self, key: str, default: str = "") -> str:  # type: ignore[override]
-            asked.add(key)
+            asked.add(key.upper())  # a proxy may be named in lower case too
             return default
 
     read_settings(Recorder())
@@ -198,7 +198,8 @@ def test_registries_are_named_in_a_file_that_the_variable_overrides(tmp_path: Pa
     (tmp_path / "ollamapy" / "registries.toml").write_text(
         '[registries."reg.example"]\nusername = "me"\npassword = "secret"\nauth_host = "auth.example"\n'
         '[registries."localhost:5000"]\ninsecure = true\n'
-        '[registries."registry.ollama.ai"]\nurl = "https://mirror.example/ollama"\ntoken = "abc"\n'
+        '[registries."registry.ollama.ai"]\nmirror = "https://mirror.example/ollama"\ntoken = "abc"\n'
+        '[registries."signed.example"]\nollama_key = true\nca_file = "/ca.pem"\n'
     )
     environ = {"XDG_CONFIG_HOME": str(tmp_path), "OLLAMAPY_REGISTRIES": "http://reg.example"}
     found = {registry.host: registry for registry in read_settings(environ).registries}
@@ -206,6 +207,7 @@ def test_registries_are_named_in_a_file_that_the_variable_overrides(tmp_path: Pa
     assert found["localhost:5000"].url == "http://localhost:5000"
     assert found["registry.ollama.ai"].url == "https://mirror.example/ollama"
     assert "abc" not in repr(found)
+    assert (found["signed.example"].ollama_key, found["signed.example"].ca_file) == (True, "/ca.pem")
     given = read_settings({"XDG_CONFIG_HOME": str(tmp_path)}).registries
     assert [(r.username, r.password, r.auth_host) for r in given if r.host == "reg.example"] == [
         ("me", "secret", "auth.example")
@@ -221,7 +223,16 @@ def test_a_registry_that_is_none_is_refused_without_quoting_it(text: str) -> Non
     assert "secret" not in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["[", "registries = 5", "[registries]\nx = 1", '[registries."x"]\ncolour = "red"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "registries = 5",
+        "[registries]\nx = 1",
+        '[registries."x"]\ncolour = "red"',
+        '[registries."x"]\nollama_key = "yes"',
+    ],
+)
 def test_a_file_of_registries_that_makes_no_sense_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"OLLAMAPY_REGISTRIES_FILE: the file r\.toml is not valid"):
@@ -232,3 +243,24 @@ def test_a_file_of_registries_that_was_asked_for_must_be_there(tmp_path: Path) -
     assert read_settings({"XDG_CONFIG_HOME": str(tmp_path)}).registries == ()
     with pytest.raises(ConfigError, match="there is no such file"):
         read_settings({"OLLAMAPY_REGISTRIES_FILE": str(tmp_path / "r.toml")})
+
+
+@pytest.mark.parametrize("key", ["HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_is_named_in_either_case_and_its_password_is_never_shown(key: str) -> None:
+    settings = read_settings({key: "http://me:secret@proxy:3128", "NO_PROXY": "a.example,.b"})
+    assert (settings.proxies.https, settings.proxies.bypass) == ("http://me:secret@proxy:3128", "a.example,.b")
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["socks5://secret", "http://", "http://secret?x"])
+def test_a_proxy_that_is_none_is_refused_without_quoting_it(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"HTTP_PROXY: .*expected http://\[user") as caught:
+        read_settings({"HTTP_PROXY": text})
+    assert "secret" not in caught.value.message
+
+
+def test_credentials_and_keys_lie_in_the_configuration_folder_and_ollamas_key_comes_first() -> None:
+    settings = read_settings({"HOME": "/home/me"})
+    assert settings.credentials_file == Path("/home/me/.config/ollamapy/credentials.json")
+    assert settings.key_files == (Path("/home/me/.ollama/id_ed25519"), Path("/home/me/.config/ollamapy/id_ed25519"))
+    assert (read_settings({}).credentials_file, read_settings({}).key_files) == (None, ())
