@@ -63,7 +63,8 @@ class LoadModel(Message, frozen=True):
 
     `n_ctx` is the number of KV cells that all sequences share, `n_seq_max` the number of sequences and remembered
     prefixes that may hold them. At most `n_parallel` requests run at once, 0 for as many as fit. `embeds` loads the
-    model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp.
+    model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp. `shards` are all files of a split
+    model in order, `path` the first of them; empty for a whole one. `projector` encodes images, "" where there is none.
     """
 
     path: str
@@ -79,6 +80,8 @@ class LoadModel(Message, frozen=True):
     n_threads: int = 0
     flash_attention: Literal["auto", "on", "off"] = "auto"
     kv_cache_type: Literal["f32", "f16", "q8_0", "q4_0"] = "f16"
+    shards: list[str] = []
+    projector: str = ""
 
 
 class Generate(Message, frozen=True):

@@ -41,6 +41,8 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
     load = wire.LoadModel(
         path=str(model.weights),
         adapters=adapters,
+        shards=[str(path) for path in model.shards] if len(model.shards) > 1 else [],
+        projector=str(model.projectors[0]) if model.projectors else "",
         n_ctx=n_ctx,
         n_batch=n_batch,
         n_seq_max=EMBED_SEQUENCES if header.has_pooling else MOST_SEQUENCES,
@@ -63,7 +65,9 @@ def embed_batch(header: Header, options: Options) -> int:
 
 def spec_key(found: ResolvedModel) -> str:
     """Return the key under which the scheduler knows a model."""
-    return model_key(str(found.model.weights), [str(path) for path in found.model.adapters])
+    model = found.model
+    others = (*model.shards[1:], *model.adapters, *model.projectors[:1])
+    return model_key(str(model.weights), [str(path) for path in others])
 
 
 def bytes_per_token(header: Header, cache_type: str) -> int:

@@ -69,7 +69,7 @@ class ModelCache:
 
     async def check_files(self, found: ResolvedModel) -> None:
         """Check once all that llama.cpp relies on: files of a shared store may be anybody's. Raises LoadError."""
-        for path in (found.model.weights, *found.model.adapters):
+        for path in (*found.model.shards, *found.model.adapters, *found.model.projectors):
             seen = (path, await asyncio.to_thread(read_stamp, path))
             if seen not in self._checked:
                 await asyncio.to_thread(check_for_load, path, found.model.name)

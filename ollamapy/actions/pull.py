@@ -81,11 +81,6 @@ def _find_plan(services: Services, name: ModelName, *, is_plain: bool) -> Callab
 
         async def of_hub() -> Plan:
             model = choose_files(await hub.list_files(), name.tag)
-            if len(model.weights) > 1:
-                raise TransferError(
-                    f"this model is split into {len(model.weights)} files, and only whole ones can be run; choose a "
-                    "smaller quantization, which is one file"
-                )
             by_digest = {file.digest: file for file in model.files}
             return Plan(
                 tuple((file.digest, file.size_bytes) for file in by_digest.values()),

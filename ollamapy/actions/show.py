@@ -77,7 +77,7 @@ def modelfile_text(found: ResolvedModel) -> str:
     """Return a Modelfile that makes the model again, on this machine."""
     model = found.model
     modelfile = Modelfile(
-        from_=(str(model.weights), *map(str, model.projectors)),
+        from_=(*map(str, model.shards), *map(str, model.projectors)),
         adapters=tuple(map(str, model.adapters)),
         template=model.template,
         system=model.system or None,

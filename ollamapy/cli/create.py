@@ -12,7 +12,7 @@ from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.client import Client
 from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
-from ollamapy.gguf import check_file
+from ollamapy.gguf import check_file, names_of_parts
 from ollamapy.modelfile import Modelfile, parse_modelfile
 from ollamapy.options import options_from_parameters
 from ollamapy.types import CreateRequest
@@ -85,7 +85,7 @@ def find_sources(modelfile: Modelfile, folder: Path) -> tuple[str, list[Path]]:
         raise UnsupportedError("DRAFT models are not supported; remove the DRAFT line")
     bases = [name for name in modelfile.from_ if not is_path(name, folder)]
     paths = [path for name in modelfile.from_ if name not in bases for path in existing_files("FROM", name, folder)]
-    return (bases[-1] if bases else ""), paths
+    return (bases[-1] if bases else ""), list(dict.fromkeys(paths))
 
 
 def is_path(name: str, folder: Path) -> bool:
@@ -112,7 +112,16 @@ def existing_files(instruction: str, name: str, folder: Path) -> list[Path]:
         return found
     if not path.is_file():
         raise InvalidFileError(f"{instruction} {name}: there is no such file; paths are relative to the Modelfile")
-    return [path]
+    return with_other_parts(path)
+
+
+def with_other_parts(path: Path) -> list[Path]:
+    """Return all files of a split model, given one that is named as llama.cpp does it; raises InvalidFileError."""
+    paths = [path.with_name(name) for name in names_of_parts(path.name)]
+    for part in paths:
+        if not part.is_file():
+            raise InvalidFileError(f"{path.name} is one part of {len(paths)}, and {part.name} is not beside it")
+    return paths
 
 
 def check_weights(path: Path) -> None:

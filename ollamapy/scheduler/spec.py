@@ -11,6 +11,7 @@ import msgspec
 from ollamapy import wire
 
 ModelState = Literal["loading", "ready", "stopping"]
+_FILES = ("path", "adapters", "shards", "projector")  # of LoadModel: the key has them
 OnProgress = Callable[[float], None]
 
 
@@ -98,9 +99,9 @@ class LoadedModel:
         return self.spec.name
 
 
-def model_key(path: str, adapters: Sequence[str] = ()) -> str:
-    """Return the key of a model: its weights and its adapters."""
-    return "\n".join((path, *adapters))
+def model_key(path: str, others: Sequence[str] = ()) -> str:
+    """Return the key of a model: its weights and the other files that it is loaded from."""
+    return "\n".join((path, *others))
 
 
 def load_shape(spec: LoadSpec) -> str:
@@ -108,8 +109,9 @@ def load_shape(spec: LoadSpec) -> str:
 
     `n_ctx` follows from free memory, which changes from one moment to the next; `num_ctx` is what was asked for.
     """
-    settings = msgspec.structs.asdict(msgspec.structs.replace(spec.load, path="", adapters=[], n_ctx=0))
-    return "\n".join((spec.key, f"num_ctx {spec.num_ctx}", *(f"{name} {value}" for name, value in settings.items())))
+    settings = msgspec.structs.asdict(msgspec.structs.replace(spec.load, n_ctx=0))
+    lines = (f"{name} {value}" for name, value in settings.items() if name not in _FILES)
+    return "\n".join((spec.key, f"num_ctx {spec.num_ctx}", *lines))
 
 
 def find_mismatch(loaded: LoadSpec, wanted: LoadSpec) -> str | None:
@@ -123,7 +125,7 @@ def find_mismatch(loaded: LoadSpec, wanted: LoadSpec) -> str | None:
         return f"num_ctx {loaded.num_ctx} -> {wanted.num_ctx}"
     old, new = msgspec.structs.asdict(loaded.load), msgspec.structs.asdict(wanted.load)
     for field in old:
-        if field in ("path", "adapters", "n_ctx") or (field == "n_gpu_layers" and new[field] < 0):
+        if field in (*_FILES, "n_ctx") or (field == "n_gpu_layers" and new[field] < 0):
             continue
         if old[field] != new[field]:
             return f"{field} {old[field]} -> {new[field]}"

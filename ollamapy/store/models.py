@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from ollamapy.errors import BlobNotFoundError, ManifestError, OptionError, UnsupportedError
-from ollamapy.gguf import Header, read_header
+from ollamapy.gguf import Header, join_headers, read_header
 from ollamapy.names import Digest, ModelName
 from ollamapy.options import parse_options
 from ollamapy.store.gojson import encode_go_json
@@ -79,7 +79,10 @@ class _RawMessage(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A stored model with all of its layers read; sizes in bytes, `modified_at` in epoch seconds."""
+    """A stored model with all of its layers read; sizes in bytes, `modified_at` in epoch seconds.
+
+    `shards` are all files of its weights in order, one unless the model is split; `weights` is the first of them.
+    """
 
     name: ModelName
     digest: Digest
@@ -88,6 +91,7 @@ class Model:
     config: ModelConfig
     weights: Path
     weights_digest: Digest
+    shards: tuple[Path, ...]
     adapters: tuple[Path, ...]
     projectors: tuple[Path, ...]
     template: str | None
@@ -98,8 +102,8 @@ class Model:
     layers: tuple[Layer, ...]
 
     def header(self) -> Header:
-        """Read the header of the weights; raises InvalidFileError."""
-        return read_header(self.weights)
+        """Read the header of the weights, with the tensors of all shards; raises InvalidFileError."""
+        return join_headers([read_header(path) for path in self.shards])
 
 
 def load_model(store: Store, name: ModelName) -> Model:
@@ -119,14 +123,16 @@ def load_model(store: Store, name: ModelName) -> Model:
         raise UnsupportedError(f"model '{stored.name}' {kind}; ollamapy runs GGUF models: create it from a GGUF file")
     templates = _texts(store, stored, TEMPLATE_TYPE) or _texts(store, stored, PROMPT_TYPE)
     system = _texts(store, stored, SYSTEM_TYPE)
+    shards = tuple(_blob_path(store, stored.name, layer) for layer in weights)
     return Model(
         name=stored.name,
         digest=stored.digest,
         size=manifest.size,
         modified_at=stored.modified_at,
         config=config,
-        weights=_blob_path(store, stored.name, weights[0]),
+        weights=shards[0],
         weights_digest=weights[0].digest,
+        shards=shards,
         adapters=tuple(_blob_path(store, stored.name, layer) for layer in manifest.of_type(ADAPTER_TYPE)),
         projectors=tuple(_blob_path(store, stored.name, layer) for layer in manifest.of_type(PROJECTOR_TYPE)),
         template=templates[-1] if templates else None,

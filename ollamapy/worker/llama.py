@@ -175,7 +175,11 @@ class Llama:
 
         self._progress = api.llama_progress_callback(report)
         params.progress_callback = self._progress
-        model = api.llama_model_load_from_file(os.fsencode(load.path), params)
+        paths = [os.fsencode(path) for path in load.shards or [load.path]]
+        if len(paths) > 1:  # blobs have no names from which llama.cpp could tell the others
+            model = api.llama_model_load_from_splits((ctypes.c_char_p * len(paths))(*paths), len(paths), params)
+        else:
+            model = api.llama_model_load_from_file(paths[0], params)
         if not model:
             raise LoadError(self._why("llama.cpp could not load the model file"))
         return model

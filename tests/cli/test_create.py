@@ -116,6 +116,17 @@ def test_without_a_modelfile_the_folder_itself_is_taken(tmp_path: Path, monkeypa
     assert find_sources(modelfile, folder) == ("", [tmp_path / "a.gguf", tmp_path / "b.gguf"])
 
 
+@pytest.mark.parametrize("named", ["m-00002-of-00003.gguf", "."])
+def test_one_part_of_a_split_model_stands_for_all(tmp_path: Path, named: str) -> None:
+    parts = [tmp_path / f"m-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    for path in parts:
+        path.write_bytes(CONTENT)
+    assert find_sources(Modelfile(from_=(named,)), tmp_path) == ("", parts)
+    parts[2].unlink()
+    with pytest.raises(InvalidFileError, match=r"is one part of 3, and m-00003-of-00003.gguf is not beside it"):
+        find_sources(Modelfile(from_=("m-00002-of-00003.gguf",)), tmp_path)
+
+
 def test_a_folder_with_neither_modelfile_nor_weights_tells_what_to_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,8 +161,10 @@ def test_a_listing_that_goes_on_elsewhere_is_refused(tmp_path, hub):
     assert hub.storage.requests == []
 
 
-def test_a_split_model_is_refused_before_anything_of_it_is_fetched(tmp_path, hub):
-    hub.files = {f"a-Q8_0-0000{n}-of-00002.gguf": b"x" * n for n in (1, 2)}
-    with pytest.raises(TransferError, match="split into 2 files"):
-        puller(tmp_path, hub).pull("hf.co/me/repo")
-    assert hub.storage.requests == []
+def test_a_split_model_is_made_of_all_its_parts(tmp_path, hub, shared_models):
+    parts = sorted((shared_models / "gguf" / "split").glob("*.gguf"))
+    hub.files = {f"Q8_0/{path.name}": path.read_bytes() for path in parts}
+    owner = puller(tmp_path, hub)
+    assert owner.pull("hf.co/me/repo")[-1].status == "success"
+    layers = owner.store.read_manifest(ModelName.parse("hf.co/me/repo")).manifest.of_type(WEIGHTS_TYPE)
+    assert [str(layer.digest) for layer in layers] == [digest_of(path.read_bytes()) for path in parts]
