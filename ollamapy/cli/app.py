@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "cp": "Give a model a second name",
     "rm": "Remove models",
     "prune": "Free the space of what no model needs",
+    "config": "Show or check the settings",
     "help": "Tell about a command",
 }
 ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve"}

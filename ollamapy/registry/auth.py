@@ -71,7 +71,7 @@ def token_url(challenge: Challenge, registry_url: str, auth_host: str, scope: st
     if not auth_host and (host, port) != (own_host, own_port):
         raise TransferError(
             f'realm host "{host}" does not match original host "{own_host}"; if it is right, set auth_host for this '
-            "registry in registries.toml"
+            "registry in config.toml"
         )
     if auth_host and (scheme, host, port) != origin(f"{scheme}://{auth_host.lower()}"):
         raise TransferError(f'realm host "{host}" is not the auth_host "{auth_host}" that is configured')

@@ -165,7 +165,7 @@ class Http:
             try:
                 context = ssl.create_default_context(cafile=ca_file) if ca_file else httpcore.default_ssl_context()
             except OSError as exc:
-                raise TransferError("the ca_file of this registry can't be read; see registries.toml") from exc
+                raise TransferError("the ca_file of this registry can't be read; see config.toml") from exc
             private = frozenset((host, port) for _, host, port in self._configured)
             self._pools[ca_file] = httpcore.AsyncConnectionPool(
                 ssl_context=context,

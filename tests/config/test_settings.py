@@ -184,67 +184,6 @@ def test_any_text_is_a_duration_or_an_input_error(text: str) -> None:
         return
 
 
-def test_registries_are_named_in_the_variable() -> None:
-    text = "https://Reg.example:8443, http://me:p%40ss@localhost:5000/, registry.ollama.ai=http://mirror"
-    first, second, third = read_settings({"OLLAMAPY_REGISTRIES": text}).registries
-    assert (first.host, first.url) == ("reg.example:8443", "https://reg.example:8443")
-    assert (second.host, second.url) == ("localhost:5000", "http://localhost:5000")
-    assert (second.username, second.password) == ("me", "p@ss")
-    assert (third.host, third.url) == ("registry.ollama.ai", "http://mirror")
-
-
-def test_registries_are_named_in_a_file_that_the_variable_overrides(tmp_path: Path) -> None:
-    (tmp_path / "ollamapy").mkdir()
-    (tmp_path / "ollamapy" / "registries.toml").write_text(
-        '[registries."reg.example"]\nusername = "me"\npassword = "secret"\nauth_host = "auth.example"\n'
-        '[registries."localhost:5000"]\ninsecure = true\n'
-        '[registries."registry.ollama.ai"]\nmirror = "https://mirror.example/ollama"\ntoken = "abc"\n'
-        '[registries."signed.example"]\nollama_key = true\nca_file = "/ca.pem"\n'
-    )
-    environ = {"XDG_CONFIG_HOME": str(tmp_path), "OLLAMAPY_REGISTRIES": "http://reg.example"}
-    found = {registry.host: registry for registry in read_settings(environ).registries}
-    assert found["reg.example"].url == "http://reg.example"
-    assert found["localhost:5000"].url == "http://localhost:5000"
-    assert found["registry.ollama.ai"].url == "https://mirror.example/ollama"
-    assert "abc" not in repr(found)
-    assert (found["signed.example"].ollama_key, found["signed.example"].ca_file) == (True, "/ca.pem")
-    given = read_settings({"XDG_CONFIG_HOME": str(tmp_path)}).registries
-    assert [(r.username, r.password, r.auth_host) for r in given if r.host == "reg.example"] == [
-        ("me", "secret", "auth.example")
-    ]
-
-
-@pytest.mark.parametrize(
-    "text", ["reg.example", "ftp://x", "https://", "https://u:secret@", "https://x?y", "a b=https://x"]
-)
-def test_a_registry_that_is_none_is_refused_without_quoting_it(text: str) -> None:
-    with pytest.raises(ConfigError, match="OLLAMAPY_REGISTRIES") as caught:
-        read_settings({"OLLAMAPY_REGISTRIES": text})
-    assert "secret" not in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[",
-        "registries = 5",
-        "[registries]\nx = 1",
-        '[registries."x"]\ncolour = "red"',
-        '[registries."x"]\nollama_key = "yes"',
-    ],
-)
-def test_a_file_of_registries_that_makes_no_sense_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "r.toml").write_text(text)
-    with pytest.raises(ConfigError, match=r"OLLAMAPY_REGISTRIES_FILE: the file r\.toml is not valid"):
-        read_settings({"OLLAMAPY_REGISTRIES_FILE": str(tmp_path / "r.toml")})
-
-
-def test_a_file_of_registries_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
-    assert read_settings({"XDG_CONFIG_HOME": str(tmp_path)}).registries == ()
-    with pytest.raises(ConfigError, match="there is no such file"):
-        read_settings({"OLLAMAPY_REGISTRIES_FILE": str(tmp_path / "r.toml")})
-
-
 @pytest.mark.parametrize("key", ["HTTPS_PROXY", "https_proxy"])
 def test_a_proxy_is_named_in_either_case_and_its_password_is_never_shown(key: str) -> None:
     settings = read_settings({key: "http://me:secret@proxy:3128", "NO_PROXY": "a.example,.b"})

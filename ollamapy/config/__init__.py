@@ -1,0 +1,37 @@
+"""The settings of daemon and client, read once from the environment and a file; no other unit looks at them.
+
+Values are read as Ollama reads its own: blanks and quotes around a value do not count, an empty value is an absent one,
+booleans are Go's words. Unlike in Ollama, a bad value is an error that names its variable or its key in the file.
+"""
+
+from ollamapy.config.read import Reading, Value, inspect_settings, read_settings
+from ollamapy.config.registries import Proxies, Registry
+from ollamapy.config.settings import DEFAULT_HF_ENDPOINT, VARIABLES, Settings
+from ollamapy.config.values import (
+    DEFAULT_PORT,
+    FlashAttention,
+    HostAddress,
+    KvCacheType,
+    default_models_dir,
+    parse_duration,
+    parse_host,
+)
+
+__all__ = [
+    "DEFAULT_HF_ENDPOINT",
+    "DEFAULT_PORT",
+    "VARIABLES",
+    "FlashAttention",
+    "HostAddress",
+    "KvCacheType",
+    "Proxies",
+    "Reading",
+    "Registry",
+    "Settings",
+    "Value",
+    "default_models_dir",
+    "inspect_settings",
+    "parse_duration",
+    "parse_host",
+    "read_settings",
+]

@@ -1,0 +1,115 @@
+"""The registries that a user named, in a variable or in the table `registries` of the configuration file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ollamapy.config.values import parse_list
+from ollamapy.errors import ConfigError
+
+_AUTHORITY = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry that the user named: it may have a private address, and models may be pushed to it.
+
+    `host` is what stands in model names, in lower case; `url` is where it is reached, without a slash at its end.
+    """
+
+    host: str
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    auth_host: str = ""  # host[:port] that may issue its tokens, where that is another one
+    ca_file: str = ""
+    ollama_key: bool = False  # its tokens are asked for with this user's ed25519 key, as Ollama's own are
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxy of each scheme as a URL, "" for none; `bypass` are the hosts that are reached without it."""
+
+    https: str = field(default="", repr=False)
+    http: str = field(default="", repr=False)
+    bypass: str = ""
+
+
+_SWITCHES = ("insecure", "ollama_key")
+REGISTRY_KEYS = frozenset({"insecure", "mirror", *(item.name for item in fields(Registry))} - {"host", "url"})
+"""What the configuration file may say of a registry."""
+
+
+def parse_registries(text: str) -> tuple[Registry, ...]:
+    """Read `URL` or `host=URL` between commas, a mirror being the latter; raises ValueError with what is expected."""
+    entries = []
+    for item in parse_list(text):
+        host, separator, url = item.rpartition("=")
+        entries.append(_registry(url, host if separator and "://" not in host else ""))
+    return tuple(entries)
+
+
+def parse_endpoint(text: str) -> str:
+    """Read the URL of a service and return it without a slash at its end; raises ValueError with what is expected."""
+    return _registry(text).url
+
+
+def parse_proxy(text: str) -> str:
+    """Read a proxy's URL, which may lack its http://; raises ValueError with what is expected."""
+    if not text:
+        return ""
+    url = text if "://" in text else f"http://{text}"
+    try:
+        _registry(url)
+    except ValueError as exc:
+        raise ValueError("http://[user:password@]host:port") from exc
+    return url.rstrip("/")
+
+
+def registry_of(host: str, row: Mapping[str, object]) -> Registry:
+    """Read a table `[registries."host:port"]`; raises ConfigError with the key that is wrong.
+
+    `mirror` is the URL that is asked in the place of the host, `insecure` asks the host itself by http://.
+    """
+    place = f'registries."{host}"'
+    for key, value in row.items():
+        if key not in REGISTRY_KEYS:
+            raise ConfigError(f"{place}.{key}", f"there is no such key{closest(key, REGISTRY_KEYS)}")
+        kind = bool if key in _SWITCHES else str
+        if not isinstance(value, kind):
+            raise ConfigError(f"{place}.{key}", f"expected {'true or false' if kind is bool else 'a text'}")
+    given: dict[str, Any] = {key: value for key, value in row.items() if key not in ("insecure", "mirror")}
+    url = str(row.get("mirror") or f"{'http' if row.get('insecure') else 'https'}://{host}")
+    try:
+        return replace(_registry(url, host), **given)
+    except ValueError as exc:
+        raise ConfigError(f"{place}.mirror" if "mirror" in row else place, f"expected {exc}") from exc
+
+
+def closest(word: str, known: Collection[str]) -> str:
+    """Return the end of a complaint about an unknown word: the known one that it resembles, if one does."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def _registry(url: str, host: str = "") -> Registry:
+    """Read a URL with or without user and password; raises ValueError with what is expected."""
+    parts = urlsplit(url)
+    authority = parts.netloc.rpartition("@")[2].lower()
+    if parts.scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority) or parts.query or parts.fragment:
+        raise ValueError("https://host[:port] or http://host[:port] for each registry")
+    if host and not _AUTHORITY.fullmatch(host.lower()):
+        raise ValueError("host[:port] before '='")
+    return Registry(
+        host=host.lower() or authority,
+        url=f"{parts.scheme}://{authority}{parts.path.rstrip('/')}",
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+    )
