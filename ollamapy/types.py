@@ -235,11 +235,22 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of a tool call that is still being written; the `arguments` of all its pieces add up to JSON text."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of an answer; the last one carries `final`.
 
     `rendered` is set for render-only requests alone, `prompt_tokens` for those that ask for it. `index` tells several
-    answers of one request apart.
+    answers of one request apart. A call that is long in coming is told in `call_deltas` first; it is not among
+    `tool_calls` before it is whole, and never if it turns out to be malformed.
     """
 
     content: str = ""
@@ -250,6 +261,12 @@ class Chunk:
     rendered: str | None = None
     index: int = 0
     prompt_tokens: int | None = None
+    call_deltas: tuple[CallDelta, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether there is nothing here but pieces of calls that are still being written."""
+        return bool(self.call_deltas) and not (self.content or self.thinking or self.tool_calls or self.logprobs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,12 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
         async for output in outputs:
             part, finished = parser.feed(output.text), output.finished
             logprobs = tuple(map(_logprob, output.logprobs)) if output.logprobs else ()
-            if part.content or part.thinking or part.tool_calls or logprobs:
-                yield Chunk(part.content, part.thinking, part.tool_calls, logprobs)
+            if not part.is_empty or logprobs:
+                yield Chunk(part.content, part.thinking, part.tool_calls, logprobs, call_deltas=part.call_deltas)
             if finished is not None:
                 rest = parser.close()
-                if rest.content or rest.thinking or rest.tool_calls:
-                    yield Chunk(rest.content, rest.thinking, rest.tool_calls)
+                if not rest.is_empty:
+                    yield Chunk(rest.content, rest.thinking, rest.tool_calls, call_deltas=rest.call_deltas)
                 yield Chunk(final=_final(finished, ask, lease, prompt))
 
 

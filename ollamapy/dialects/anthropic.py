@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ollamapy.dialects.chunks import split_calls
 from ollamapy.dialects.native import ModelRecord
-from ollamapy.types import Chunk, Final, Json, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, Json
 
 PING_EVENT = b'event: ping\ndata: {"type":"ping"}\n\n'
 SIGNATURE = "b2xsYW1hcHk="  # clients send thinking back only where it is signed; nobody checks what with
@@ -113,6 +114,7 @@ class EventWriter:
     _open: str = field(default="", init=False)
     _is_begun: bool = field(default=False, init=False)
     _has_calls: bool = field(default=False, init=False)
+    _begun_calls: set[int] = field(default_factory=set, init=False)
 
     def events(self, chunk: Chunk) -> Iterator[bytes]:
         """Yield the events of one piece: the first tells the length of the prompt, the last ends the stream."""
@@ -121,11 +123,15 @@ class EventWriter:
         if chunk.thinking:
             yield from self._switch("thinking", ThinkingBlock("", ""))
             yield self._delta({"type": "thinking_delta", "thinking": chunk.thinking})
+        going_on, new = split_calls(chunk, self._begun_calls)
+        for delta in going_on:
+            yield from self._write(delta)
         if chunk.content:
             yield from self._switch("text", TextBlock(""))
             yield self._delta({"type": "text_delta", "text": chunk.content})
-        for call in chunk.tool_calls:
-            yield from self._use(call)
+        for delta in new:
+            yield from self._write(delta)
+        self._has_calls = self._has_calls or bool(chunk.tool_calls)
         if chunk.final is not None:
             yield from self._close()
             yield from self._end(chunk.final)
@@ -151,11 +157,12 @@ class EventWriter:
         yield _event("message_start", {"message": message})
         yield PING_EVENT
 
-    def _use(self, call: ToolCall) -> Iterator[bytes]:
-        self._has_calls = True
-        yield from self._close()
-        yield from self._switch("tool_use", ToolUseBlock(call.id, call.name, {}))
-        yield self._delta({"type": "input_json_delta", "partial_json": _encode(call.arguments).decode()})
+    def _write(self, delta: CallDelta) -> Iterator[bytes]:
+        if delta.index not in self._begun_calls:
+            self._begun_calls.add(delta.index)
+            yield from self._close()
+            yield from self._switch("tool_use", ToolUseBlock(delta.id, delta.name, {}))
+        yield self._delta({"type": "input_json_delta", "partial_json": delta.arguments})
 
     def _switch(self, kind: str, block: Block) -> Iterator[bytes]:
         if self._open == kind:

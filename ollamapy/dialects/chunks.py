@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
-from ollamapy.types import Chunk
+import msgspec
+
+from ollamapy.types import CallDelta, Chunk
 
 
 def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
@@ -27,3 +31,20 @@ def join_answers(chunks: Sequence[Chunk]) -> list[Chunk]:
     for chunk in chunks:
         answers.setdefault(chunk.index, []).append(chunk)
     return [join_chunks(answers[index]) for index in sorted(answers)]
+
+
+def split_calls(chunk: Chunk, begun: AbstractSet[int]) -> tuple[list[CallDelta], list[CallDelta]]:
+    """Return a piece for each call that the chunk adds to: those with the indexes `begun`, then new ones.
+
+    The text of the chunk stands between the two. A call that came whole is one piece.
+    """
+    pieces: dict[int, CallDelta] = {}
+    for delta in chunk.call_deltas:
+        before = pieces.get(delta.index)
+        pieces[delta.index] = replace(delta, arguments=before.arguments + delta.arguments) if before else delta
+    for call in chunk.tool_calls:
+        if call.index not in pieces and call.index not in begun:
+            arguments = msgspec.json.encode(call.arguments).decode()
+            pieces[call.index] = CallDelta(call.index, call.id, call.name, arguments)
+    going_on = [delta for index, delta in pieces.items() if index in begun]
+    return going_on, [pieces[index] for index in sorted(pieces) if index not in begun]

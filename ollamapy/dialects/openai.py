@@ -5,13 +5,15 @@ Source: OpenAI's API reference, and Ollama's `openai/openai.go` (release 0.33).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from ollamapy.dialects.chunks import split_calls
 from ollamapy.dialects.native import ModelRecord
-from ollamapy.types import Chunk, Final, Json, TokenLogprob, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, Json, TokenLogprob, ToolCall
 
 FINGERPRINT = "fp_ollama"
 DONE_EVENT = b"data: [DONE]\n\n"
@@ -39,6 +41,22 @@ class Call(msgspec.Struct, frozen=True):
     index: int
     function: Function
     type: str = "function"
+
+
+class FunctionPiece(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of the call inside a tool call."""
+
+    arguments: str
+    name: str | None = None
+
+
+class CallPiece(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of a tool call; the first one has the id, the type and the name."""
+
+    index: int
+    function: FunctionPiece
+    id: str | None = None
+    type: str | None = None
 
 
 class TopLogprob(msgspec.Struct, frozen=True):
@@ -71,7 +89,7 @@ class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[CallPiece] | None = None
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -162,6 +180,7 @@ class EventWriter:
     n: int = 1
     _begun: set[int] = field(default_factory=set, init=False)
     _with_calls: set[int] = field(default_factory=set, init=False)
+    _begun_calls: dict[int, set[int]] = field(default_factory=dict, init=False)
     _finals: dict[int, Final] = field(default_factory=dict, init=False)
 
     def events(self, chunk: Chunk) -> Iterator[bytes]:
@@ -171,16 +190,24 @@ class EventWriter:
             delta = Delta(self._take_role(index), "", chunk.thinking, chunk.thinking)
             yield self._event(index, delta, None, logprobs)
             logprobs = None
-        if chunk.content or chunk.tool_calls or logprobs or (chunk.rendered is not None):
-            if chunk.tool_calls:
-                self._with_calls.add(index)
-            calls = [_call(call) for call in chunk.tool_calls] or None
+        calls = self._calls(chunk) or None
+        if chunk.content or calls or logprobs or (chunk.rendered is not None):
             text = chunk.content if chunk.rendered is None else chunk.rendered
             yield self._event(index, Delta(self._take_role(index), text, tool_calls=calls), None, logprobs)
         if chunk.final is not None:
             yield from self._end(index, chunk.final)
         elif chunk.rendered is not None:
             yield DONE_EVENT
+
+    def _calls(self, chunk: Chunk) -> list[CallPiece]:
+        if chunk.tool_calls:
+            self._with_calls.add(chunk.index)
+        begun = self._begun_calls.setdefault(chunk.index, set())
+        pieces: list[CallPiece] = []
+        for delta in itertools.chain.from_iterable(split_calls(chunk, begun)):
+            pieces.append(_call_piece(delta, is_first=delta.index not in begun))
+            begun.add(delta.index)
+        return pieces
 
     def _end(self, index: int, final: Final) -> Iterator[bytes]:
         reason = finish_reason(final, has_calls=index in self._with_calls)
@@ -270,6 +297,12 @@ def _sse(record: msgspec.Struct) -> bytes:
 def _call(call: ToolCall) -> Call:
     arguments = _encode(call.arguments).decode()
     return Call(id=call.id, index=call.index, function=Function(call.name, arguments))
+
+
+def _call_piece(delta: CallDelta, *, is_first: bool) -> CallPiece:
+    if is_first:
+        return CallPiece(delta.index, FunctionPiece(delta.arguments, delta.name), delta.id, "function")
+    return CallPiece(delta.index, FunctionPiece(delta.arguments))
 
 
 def _logprobs(logprobs: tuple[TokenLogprob, ...]) -> Logprobs | None:

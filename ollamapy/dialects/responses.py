@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ollamapy.dialects.chunks import split_calls
 from ollamapy.dialects.openai import ERROR_TYPES
-from ollamapy.types import Chunk, Final, Json, TokenLogprob, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, Json, TokenLogprob
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,6 +30,7 @@ class ResponseEvents:
     echo: Mapping[str, Json]
     _output: list[dict[str, Json]] = field(default_factory=list, init=False)
     _open: str = field(default="", init=False)
+    _begun_calls: set[int] = field(default_factory=set, init=False)
     _sequence: int = field(default=0, init=False)
     _state: dict[str, Json] = field(default_factory=dict, init=False)
 
@@ -37,10 +39,14 @@ class ResponseEvents:
         yield from self._begin()
         if chunk.thinking:
             yield from self._think(chunk.thinking)
+        going_on, new = split_calls(chunk, self._begun_calls)
+        whole = {call.index for call in chunk.tool_calls}
+        for delta in going_on:
+            yield from self._call(delta, is_last=delta.index in whole)
         if chunk.content or chunk.logprobs:
             yield from self._say(chunk.content, [_logprob(logprob) for logprob in chunk.logprobs])
-        for call in chunk.tool_calls:
-            yield from self._call(call)
+        for delta in new:
+            yield from self._call(delta, is_last=delta.index in whole)
         if chunk.final is not None:
             yield from self._end(chunk.final)
 
@@ -104,15 +110,17 @@ class ResponseEvents:
         part["logprobs"] += logprobs
         yield self._event("response.output_text.delta", {**self._at("content"), "delta": text, "logprobs": logprobs})
 
-    def _call(self, call: ToolCall) -> Iterator[bytes]:
-        arguments = _encode(call.arguments).decode()
-        yield from self._add("fc", {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": ""})
-        self._item["arguments"] = arguments
-        yield self._event("response.function_call_arguments.delta", {**self._at(), "delta": arguments})
-        yield self._event(
-            "response.function_call_arguments.done", {**self._at(), "name": call.name, "arguments": arguments}
-        )
-        yield from self._close()
+    def _call(self, delta: CallDelta, *, is_last: bool) -> Iterator[bytes]:
+        if delta.index not in self._begun_calls:
+            self._begun_calls.add(delta.index)
+            item = {"type": "function_call", "call_id": delta.id, "name": delta.name, "arguments": ""}
+            yield from self._add("fc", item)
+        self._item["arguments"] += delta.arguments
+        yield self._event("response.function_call_arguments.delta", {**self._at(), "delta": delta.arguments})
+        if is_last:
+            done = {"name": delta.name, "arguments": self._item["arguments"]}
+            yield self._event("response.function_call_arguments.done", {**self._at(), **done})
+            yield from self._close(is_called=True)
 
     def _add(self, prefix: str, item: dict[str, Json]) -> Iterator[bytes]:
         yield from self._close()
@@ -122,7 +130,7 @@ class ResponseEvents:
         self._output.append({"id": item_id, "status": "in_progress", **item})
         yield self._event("response.output_item.added", {"output_index": number, "item": self._item})
 
-    def _close(self, status: str = "completed") -> Iterator[bytes]:
+    def _close(self, status: str = "completed", *, is_called: bool = False) -> Iterator[bytes]:
         if not self._open:
             return
         if self._open == "reasoning":
@@ -135,7 +143,8 @@ class ResponseEvents:
             done = {"text": part["text"], "logprobs": part["logprobs"]}
             yield self._event("response.output_text.done", {**self._at("content"), **done})
             yield self._event("response.content_part.done", {**self._at("content"), "part": part})
-        self._item["status"] = status
+        # a call that was given up, or cut, was not closed by its last piece
+        self._item["status"] = "incomplete" if self._open == "function_call" and not is_called else status
         self._open = ""
         item = {"output_index": len(self._output) - 1, "item": self._item}
         yield self._event("response.output_item.done", item)

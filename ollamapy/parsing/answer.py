@@ -12,7 +12,7 @@ from ollamapy.parsing.thinking import ThinkingParser
 from ollamapy.parsing.tool_calls import tool_parser
 from ollamapy.parsing.traits import answer_marks, read_traits
 from ollamapy.parsing.xtml import XtmlParser
-from ollamapy.types import Json, ToolCall
+from ollamapy.types import CallDelta, Json, ToolCall
 
 __all__ = [
     "AnswerParser",
@@ -35,21 +35,25 @@ class AnswerParser:
         """Take the next text and return everything that can be given out now."""
         thinking = ""
         calls: tuple[ToolCall, ...] = ()
+        deltas: tuple[CallDelta, ...] = ()
         for stage in self._stages:
             part = stage.feed(text)
             text, thinking, calls = part.content, thinking + part.thinking, calls + part.tool_calls
-        return Part(text, thinking, calls)
+            deltas += part.call_deltas
+        return Part(text, thinking, calls, deltas)
 
     def close(self) -> Part:
         """Return the rest; malformed calls come out as text."""
         text = thinking = ""
         calls: tuple[ToolCall, ...] = ()
+        deltas: tuple[CallDelta, ...] = ()
         for stage in self._stages:
             first, last = stage.feed(text), stage.close()
             text = first.content + last.content
             thinking += first.thinking + last.thinking
             calls += first.tool_calls + last.tool_calls
-        return Part(text, thinking, calls)
+            deltas += first.call_deltas + last.call_deltas
+        return Part(text, thinking, calls, deltas)
 
 
 def answer_parser(

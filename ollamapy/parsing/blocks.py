@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from ollamapy.parsing.call_stream import CallStream, Head
 from ollamapy.parsing.calls import Found
 from ollamapy.parsing.part import Part, PartBuilder
 
@@ -24,7 +25,8 @@ class Syntax:
     """How a block begins and ends, and how its body is read (None: it is no call after all).
 
     Without `close` a block ends with its first balanced JSON value. A `bare` one begins with the bracket `open` itself,
-    and only where no text has come before. With `strings`, a `close` within a JSON string is skipped.
+    and only where no text has come before. With `strings`, a `close` within a JSON string is skipped. `head` finds the
+    arguments of a call that is still being written.
     """
 
     open: str
@@ -33,6 +35,7 @@ class Syntax:
     bare: bool = False
     strings: bool = False
     is_dropped: bool = False
+    head: Head | None = None
 
     @classmethod
     def dropped(cls, mark: str) -> Syntax:
@@ -69,6 +72,8 @@ class BlockParser:
         self._searched = 0
         self._closes = 0
         self._balance = Balance()
+        self._stream = CallStream(syntax.head if syntax else None)
+        self._out.abandon()
 
     def _step(self, *, final: bool) -> bool:
         if self._inside is None:
@@ -109,11 +114,14 @@ class BlockParser:
 
     def _look_for_end(self, syntax: Syntax, *, final: bool) -> bool:
         if not syntax.close:
+            self._out.write(self._stream, self._buffer, len(self._buffer))
             end = self._balance.find_end(self._buffer)
             if end is None and (final or self._balance.hopeless(self._buffer)):
                 return self._give_up(syntax)
             return end is not None and (self._accept(syntax, end, end) or self._give_up(syntax))
         at = self._buffer.find(syntax.close, self._searched)
+        kept = 0 if final else overlap(self._buffer, syntax.close)
+        self._out.write(self._stream, self._buffer, at if at >= 0 else len(self._buffer) - kept)
         if at < 0:
             self._searched = max(0, len(self._buffer) - len(syntax.close) + 1)
             return final and (self._accept(syntax, len(self._buffer), len(self._buffer)) or self._give_up(syntax))

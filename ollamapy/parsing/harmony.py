@@ -6,9 +6,11 @@ Source: https://cookbook.openai.com/articles/openai-harmony
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from random import Random
 
 from ollamapy.parsing.blocks import overlap
+from ollamapy.parsing.call_stream import CallStream, named_head
 from ollamapy.parsing.calls import Found, read_arguments, read_values
 from ollamapy.parsing.part import Part, PartBuilder
 
@@ -31,6 +33,7 @@ class HarmonyParser:
         self._in_body = False
         self._channel = "final"
         self._recipient = ""
+        self._stream = CallStream(None)
 
     def feed(self, text: str) -> Part:
         """Take the next text and return everything that can be given out now."""
@@ -54,7 +57,7 @@ class HarmonyParser:
     def _take(self) -> Part:
         part = self._out.take()
         thinking, self._thinking = self._thinking, ""
-        return Part(part.content, thinking, part.tool_calls)
+        return replace(part, thinking=thinking)
 
     def _step(self, *, final: bool) -> bool:
         return self._read_body(final=final) if self._in_body else self._read_header()
@@ -74,12 +77,15 @@ class HarmonyParser:
 
     def _enter(self, channel: str, recipient: str) -> None:
         self._in_body, self._channel, self._recipient = True, channel, recipient
+        self._stream = CallStream(named_head(recipient) if recipient else None)
 
     def _read_body(self, *, final: bool) -> bool:
         end = _END.search(self._buffer)
         stop = end.start() if end else len(self._buffer)
         if end is None and not final:
             stop -= max(overlap(self._buffer, mark) for mark in _ENDS)
+        if self._recipient:
+            self._out.write(self._stream, self._buffer, stop)
         if self._recipient and end is None:
             return False
         body = self._buffer[:stop]
@@ -97,6 +103,7 @@ class HarmonyParser:
         values = read_values(body) if body.strip() else [{}]
         arguments = read_arguments(values[0]) if values is not None and len(values) == 1 else None
         if arguments is None:
+            self._out.abandon()
             self._out.text(body)
         else:
             self._out.call(Found(self._recipient, arguments))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from ollamapy.parsing.call_stream import json_head, pattern_head
 from ollamapy.parsing.calls import Found, read_arguments, read_calls, read_values
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*(?:```\s*)?\Z", re.DOTALL)
@@ -12,6 +13,14 @@ _SOLAR = re.compile(r"[^<]*<\|tool_call:name\|>\s*([\w.:-]+)\s*<\|tool_call:args
 _MISTRAL = re.compile(r"\s*([\w.:-]+)(?:\[CALL_ID\][^\[{]*)?(?:\[ARGS\])?\s*(?=\{)")
 _DEEPSEEK = re.compile(r"\s*(?:function<｜tool▁sep｜>)?([\w.:-]+)\s*(?:<｜tool▁sep｜>)?\s*(?=[{`])")
 _KIMI = re.compile(r"\s*(?:functions\.)?([\w.-]+?)(?::\d+)?\s*<\|tool_call_argument_begin\|>\s*(?=\{)")
+
+deepseek_head, kimi_head = pattern_head(_DEEPSEEK), pattern_head(_KIMI)
+solar_head, _mistral_head = pattern_head(_SOLAR), pattern_head(_MISTRAL)
+
+
+def mistral_head(body: str) -> tuple[str, int] | None:
+    """Find the arguments of a call in either of Mistral's forms."""
+    return _mistral_head(body) or json_head(body)
 
 
 def read_mistral(body: str, declared: Collection[str]) -> list[Found] | None:

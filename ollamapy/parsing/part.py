@@ -7,8 +7,9 @@ from random import Random
 from string import ascii_lowercase, digits
 from typing import Protocol
 
+from ollamapy.parsing.call_stream import CallStream
 from ollamapy.parsing.calls import Found
-from ollamapy.types import ToolCall
+from ollamapy.types import CallDelta, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class Part:
     content: str = ""
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    call_deltas: tuple[CallDelta, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came out."""
+        return not (self.content or self.thinking or self.tool_calls or self.call_deltas)
 
 
 class Stage(Protocol):
@@ -37,6 +44,9 @@ class PartBuilder:
         self._rng = rng
         self._content: list[str] = []
         self._calls: list[ToolCall] = []
+        self._deltas: list[CallDelta] = []
+        self._begun: tuple[str, int] | None = None  # id and index of a call that is being written
+        self._is_told = False  # whether a piece of that was taken
         self._count = 0
         self._space = ""  # whitespace since the last text or call
         self._gap: str | None = None  # whitespace before the first call since the last text
@@ -58,11 +68,28 @@ class PartBuilder:
         self._content.append(self._space + body)
         self._space, self._has_text, self.at_edge = trailing, True, False
 
+    def write(self, stream: CallStream, body: str, end: int) -> None:
+        """Add what is new in `body[:end]` of the arguments of the call that is being written."""
+        arguments = stream.follow(body, end)
+        if arguments:
+            self._begun = self._begun or self._next_id()
+            call_id, index = self._begun
+            self._deltas.append(CallDelta(index, call_id, stream.name, arguments))
+
+    def abandon(self) -> None:
+        """Forget the call that was being written: it is none after all."""
+        self._begun, self._is_told = None, False
+
     def call(self, found: Found) -> None:
-        """Add a tool call under a new id and the next index."""
-        name = "".join(self._rng.choices(ascii_lowercase + digits, k=8))
-        self._calls.append(ToolCall(found.name, found.arguments, id=f"call_{name}", index=self._count))
-        self._count += 1
+        """Add a tool call: the one that was being written, or another under a new id and the next index.
+
+        Pieces of it that nobody took yet are not needed any more.
+        """
+        call_id, index = self._begun or self._next_id()
+        if not self._is_told:
+            self._deltas = [delta for delta in self._deltas if delta.index != index]
+        self.abandon()
+        self._calls.append(ToolCall(found.name, found.arguments, id=call_id, index=index))
         if self._gap is None:
             self._gap = self._space
         self._space, self.at_edge = "", True
@@ -75,6 +102,12 @@ class PartBuilder:
 
     def take(self) -> Part:
         """Return what was added since the last time."""
-        part = Part("".join(self._content), tool_calls=tuple(self._calls))
-        self._content, self._calls = [], []
+        part = Part("".join(self._content), "", tuple(self._calls), tuple(self._deltas))
+        self._content, self._calls, self._deltas = [], [], []
+        self._is_told = self._begun is not None
         return part
+
+    def _next_id(self) -> tuple[str, int]:
+        name = "".join(self._rng.choices(ascii_lowercase + digits, k=8))
+        self._count += 1
+        return f"call_{name}", self._count - 1

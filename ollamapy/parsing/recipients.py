@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from ollamapy.parsing.blocks import overlap
+from ollamapy.parsing.call_stream import CallStream, named_head
 from ollamapy.parsing.calls import Found, read_arguments, read_values
 from ollamapy.parsing.part import Part, PartBuilder
 
@@ -19,6 +20,7 @@ class RecipientParser:
         self._out = PartBuilder(rng)
         self._buffer = ""
         self._recipient: str | None = None  # None within a header
+        self._stream = CallStream(None)
 
     def feed(self, text: str) -> Part:
         """Take the next text and return everything that can be given out now."""
@@ -47,12 +49,14 @@ class RecipientParser:
                 self._buffer = ""
             return False
         self._recipient, self._buffer = header.strip(), rest
+        self._stream = CallStream(named_head(self._recipient))
         return True
 
     def _read_body(self, recipient: str, *, final: bool) -> bool:
         body, found, rest = self._buffer.partition(MARK)
         is_whole = bool(found) or final
         if recipient != _ALL:
+            self._out.write(self._stream, body, len(body) - (0 if is_whole else overlap(body, MARK)))
             if not is_whole:
                 return False
             self._finish_call(recipient, body)
@@ -69,6 +73,7 @@ class RecipientParser:
         values = read_values(body) if body.strip() else [{}]
         arguments = read_arguments(values[0]) if values is not None and len(values) == 1 else None
         if arguments is None:
+            self._out.abandon()
             self._out.text(f"{name}\n{body}")
         else:
             self._out.call(Found(name, arguments))

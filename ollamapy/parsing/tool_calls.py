@@ -10,13 +10,25 @@ from random import Random
 from ollamapy.parsing import call_forms as forms
 from ollamapy.parsing.blocks import BlockParser, Syntax
 from ollamapy.parsing.call_forms import CallForm, json_form
+from ollamapy.parsing.call_stream import json_head
 from ollamapy.parsing.calls import Found, read_calls, read_values
 from ollamapy.parsing.gemma_calls import read_gemma
-from ollamapy.parsing.named_calls import read_deepseek, read_fenced, read_kimi, read_mistral, read_solar
+from ollamapy.parsing.named_calls import (
+    deepseek_head,
+    kimi_head,
+    mistral_head,
+    read_deepseek,
+    read_fenced,
+    read_kimi,
+    read_mistral,
+    read_solar,
+    solar_head,
+)
 from ollamapy.parsing.python_calls import read_python
 from ollamapy.parsing.schemas import Declared, read_declared
 from ollamapy.parsing.xml_calls import (
     MINIMAX_MARK,
+    function_head,
     read_function_tail,
     read_functions,
     read_hunyuan,
@@ -74,7 +86,8 @@ def generic_syntaxes(tag: str, declared: Declared) -> list[Syntax]:
         return _bare(declared)
     close = "```" if "```" in tag else ""
     tag = tag.rstrip().removesuffix("[").rstrip() or tag
-    return [Syntax(tag, close, partial(_read_generic, declared=declared), strings=True), *_bare(declared)]
+    read = partial(_read_generic, declared=declared)
+    return [Syntax(tag, close, read, strings=True, head=json_head), *_bare(declared)]
 
 
 def _read_generic(body: str, declared: Declared) -> list[Found] | None:
@@ -91,22 +104,24 @@ def _read_generic(body: str, declared: Declared) -> list[Found] | None:
 
 
 def _bare(declared: Declared) -> list[Syntax]:
-    return [Syntax(bracket, "", partial(read_calls, declared=declared, strict=True), bare=True) for bracket in "{["]
+    read, head = partial(read_calls, declared=declared, strict=True), partial(json_head, declared=declared)
+    return [Syntax(bracket, "", read, bare=True, head=head) for bracket in "{["]
 
 
 def _tagged(declared: Declared) -> list[Syntax]:
-    return [Syntax("<tool_call>", "</tool_call>", partial(read_tagged, declared=declared), strings=True)]
+    read = partial(read_tagged, declared=declared)
+    return [Syntax("<tool_call>", "</tool_call>", read, strings=True, head=json_head)]
 
 
 def _functions(declared: Declared) -> list[Syntax]:
     # Qwen3-Coder often leaves the outer tag out, but not its end
-    bare = Syntax("<function=", "</function>", partial(read_function_tail, declared=declared))
+    bare = Syntax("<function=", "</function>", partial(read_function_tail, declared=declared), head=function_head)
     return [*_tagged(declared), bare, Syntax.dropped("</tool_call>")]
 
 
 def _json_between(open_: str, close: str) -> Family:
     def syntaxes(declared: Declared) -> list[Syntax]:
-        return [Syntax(open_, close, partial(read_fenced, declared=declared), strings=True)]
+        return [Syntax(open_, close, partial(read_fenced, declared=declared), strings=True, head=json_head)]
 
     return syntaxes
 
@@ -119,26 +134,26 @@ def _functions_between(open_: str, close: str) -> Family:
 
 
 def _mistral(declared: Declared) -> list[Syntax]:
-    return [Syntax("[TOOL_CALLS]", "", partial(read_mistral, declared=declared))]
+    return [Syntax("[TOOL_CALLS]", "", partial(read_mistral, declared=declared), head=mistral_head)]
 
 
 def _deepseek(_: Declared) -> list[Syntax]:
-    call = Syntax("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", read_deepseek, strings=True)
+    call = Syntax("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", read_deepseek, strings=True, head=deepseek_head)
     return [call, Syntax.dropped("<｜tool▁calls▁begin｜>"), Syntax.dropped("<｜tool▁calls▁end｜>")]
 
 
 def _kimi(_: Declared) -> list[Syntax]:
-    call = Syntax("<|tool_call_begin|>", "<|tool_call_end|>", read_kimi, strings=True)
+    call = Syntax("<|tool_call_begin|>", "<|tool_call_end|>", read_kimi, strings=True, head=kimi_head)
     return [call, Syntax.dropped("<|tool_calls_section_begin|>"), Syntax.dropped("<|tool_calls_section_end|>")]
 
 
 def _solar(_: Declared) -> list[Syntax]:
-    call = Syntax("<|tool_call:begin|>", "<|tool_call:end|>", read_solar, strings=True)
+    call = Syntax("<|tool_call:begin|>", "<|tool_call:end|>", read_solar, strings=True, head=solar_head)
     return [call, Syntax.dropped("<|tool_calls|>"), Syntax.dropped("<|calls|>")]
 
 
 def _gigachat(declared: Declared) -> list[Syntax]:
-    call = Syntax("function call<|role_sep|>\n", "", partial(read_calls, declared=declared))
+    call = Syntax("function call<|role_sep|>\n", "", partial(read_calls, declared=declared), head=json_head)
     return [call, Syntax.dropped("<|message_sep|>")]
 
 
@@ -157,12 +172,12 @@ def _minicpm(declared: Declared) -> list[Syntax]:
 
 
 def _llama(declared: Declared) -> list[Syntax]:
-    return [Syntax("<|python_tag|>", "", partial(read_calls, declared=declared)), *_bare(declared)]
+    return [Syntax("<|python_tag|>", "", partial(read_calls, declared=declared), head=json_head), *_bare(declared)]
 
 
 def _command_r(declared: Declared) -> list[Syntax]:
     read = partial(read_calls, declared=declared)
-    return [Syntax(f"Action:{gap}```json", "```", read, strings=True) for gap in "\n "]
+    return [Syntax(f"Action:{gap}```json", "```", read, strings=True, head=json_head) for gap in "\n "]
 
 
 def _cohere(declared: Declared) -> list[Syntax]:
@@ -182,7 +197,7 @@ def _lfm(declared: Declared) -> list[Syntax]:
     def read(body: str) -> list[Found] | None:
         return read_python(body) or read_calls(body, declared)
 
-    return [Syntax("<|tool_call_start|>", "<|tool_call_end|>", read)]
+    return [Syntax("<|tool_call_start|>", "<|tool_call_end|>", read, head=json_head)]
 
 
 def _olmo(_: Declared) -> list[Syntax]:
@@ -191,7 +206,7 @@ def _olmo(_: Declared) -> list[Syntax]:
 
 def _json_after(open_: str) -> Family:
     def syntaxes(declared: Declared) -> list[Syntax]:
-        return [Syntax(open_, "", partial(read_calls, declared=declared)), *_bare(declared)]
+        return [Syntax(open_, "", partial(read_calls, declared=declared), head=json_head), *_bare(declared)]
 
     return syntaxes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ollamapy.parsing.call_stream import pattern_head
 from ollamapy.parsing.calls import Found, read_arguments, read_calls, read_values
 from ollamapy.parsing.schemas import Declared, convert_text
 from ollamapy.types import Json
@@ -21,6 +22,8 @@ MINIMAX_MARK = "]<]minimax[>["
 MAX_NESTING = 50
 _PAIR = re.compile(r"\s*<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>\s*", re.DOTALL)
 _NAME = re.compile(r"\s*([\w.:-]+)\s*")
+
+function_head = pattern_head(re.compile(r"\s*([\w.:-]+)\s*>\s*(?=\{)"))  # of `name>{...}`
 
 
 def read_tagged(body: str, declared: Declared) -> list[Found] | None:

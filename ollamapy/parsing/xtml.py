@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from random import Random
 
 from ollamapy.parsing.blocks import overlap
@@ -53,7 +54,7 @@ class XtmlParser:
     def _take(self) -> Part:
         part = self._out.take()
         thinking, self._thinking = self._thinking, ""
-        return Part(part.content, thinking, part.tool_calls)
+        return replace(part, thinking=thinking)
 
     def _step(self, *, final: bool) -> bool:
         start = _START.search(self._buffer)

@@ -29,7 +29,9 @@ class ChatWriter(_NativeWriter):
         self._model = model
 
     def events(self, item: Chunk) -> Iterable[bytes]:
-        """Return the line of one piece."""
+        """Return the line of one piece; calls are told when they are whole."""
+        if item.is_partial:
+            return ()
         return (native.encode_line(native.chat_record(self._model, item, native.utc_now())),)
 
     def whole(self, items: Sequence[Chunk]) -> bytes:
@@ -48,7 +50,9 @@ class GenerateWriter(_NativeWriter):
         self._model = model
 
     def events(self, item: Chunk) -> Iterable[bytes]:
-        """Return the line of one piece."""
+        """Return the line of one piece; calls are told when they are whole."""
+        if item.is_partial:
+            return ()
         return (native.encode_line(native.generate_record(self._model, item, native.utc_now())),)
 
     def whole(self, items: Sequence[Chunk]) -> bytes:

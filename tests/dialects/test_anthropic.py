@@ -2,11 +2,13 @@ import msgspec
 
 from ollamapy.dialects import anthropic
 from ollamapy.dialects.chunks import join_chunks
-from ollamapy.types import Chunk, Final, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, ToolCall
 
 FINAL = Final("stop", prompt_tokens=5, cached_tokens=4, completion_tokens=2)
 USAGE = {"input_tokens": 5, "output_tokens": 2, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
 CALL = ToolCall("f", {"b": 1, "a": "x"}, "call_1", 0)
+SECOND = ToolCall("f", {}, "call_2", 1)
+PIECES = (CallDelta(0, "call_1", "f", '{"b":1'), CallDelta(0, "call_1", "f", ',"a":"x"}'))
 
 
 def write(*chunks, stop_sequences=()):
@@ -49,7 +51,7 @@ def test_a_stream_tells_the_length_of_the_prompt_first_and_the_reason_last():
 
 
 def test_each_kind_of_block_is_closed_before_the_next_begins():
-    events = write(Chunk(prompt_tokens=5), Chunk("a", "hm"), Chunk(tool_calls=(CALL, CALL)), Chunk(final=FINAL))
+    events = write(Chunk(prompt_tokens=5), Chunk("a", "hm"), Chunk(tool_calls=(CALL, SECOND)), Chunk(final=FINAL))
     blocks = [(name.removeprefix("content_block_"), data) for name, data in events if name.startswith("content_block")]
     assert [(name, data["index"]) for name, data in blocks if name != "delta"] == [
         (name, index) for index in range(4) for name in ("start", "stop")
@@ -67,7 +69,7 @@ def test_each_kind_of_block_is_closed_before_the_next_begins():
         "input_json_delta",
         "input_json_delta",
     ]
-    assert blocks[-2][1]["delta"]["partial_json"] == '{"b":1,"a":"x"}'
+    assert blocks[-5][1]["delta"]["partial_json"] == '{"b":1,"a":"x"}'
     assert events[-2][1]["delta"]["stop_reason"] == "tool_use"
 
 
@@ -113,3 +115,21 @@ def test_errors_have_anthropics_shape():
         500: "api_error",
         503: "overloaded_error",
     }
+
+
+def test_a_call_that_is_being_written_is_one_block() -> None:
+    events = write(
+        Chunk("a", call_deltas=PIECES[:1]),
+        Chunk("b", call_deltas=PIECES[1:], tool_calls=(CALL, SECOND)),
+        Chunk(final=FINAL),
+    )
+    shown = [data.get("content_block", data.get("delta", {})) for name, data in events if name.startswith("content")]
+    assert [block.get("type") or block.get("stop_reason") for block in shown] == [
+        "text", "text_delta", None,
+        "tool_use", "input_json_delta", "input_json_delta", None,
+        "text", "text_delta", None,
+        "tool_use", "input_json_delta", None,
+    ]  # fmt: skip
+    written = [block["partial_json"] for block in shown if "partial_json" in block]
+    assert written == ['{"b":1', ',"a":"x"}', "{}"]
+    assert events[-2][1]["delta"]["stop_reason"] == "tool_use"

@@ -2,7 +2,7 @@ import msgspec
 
 from ollamapy.dialects import openai
 from ollamapy.dialects.chunks import join_answers, join_chunks
-from ollamapy.types import Chunk, Final, TokenLogprob, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, TokenLogprob, ToolCall
 
 FINAL = Final("stop", prompt_tokens=5, cached_tokens=4, completion_tokens=2)
 USAGE = {
@@ -49,6 +49,30 @@ def test_thinking_and_content_of_one_piece_are_two_events():
         {"content": "a"},
         {},
     ]
+
+
+def test_a_call_that_is_being_written_comes_in_pieces() -> None:
+    pieces = [CallDelta(0, "call_1", "f", '{"a":'), CallDelta(0, "call_1", "f", " 1}")]
+    whole = ToolCall("f", {"a": 1}, "call_1", 0)
+    events = write(
+        Chunk(call_deltas=(pieces[0],)),
+        Chunk(call_deltas=(pieces[1],), tool_calls=(whole,)),
+        Chunk(tool_calls=(ToolCall("g", {}, "call_2", 1),)),
+        Chunk(final=FINAL),
+    )
+    deltas = [event["choices"][0]["delta"] for event in events]
+    assert [delta.get("tool_calls") for delta in deltas] == [
+        [{"index": 0, "function": {"arguments": '{"a":', "name": "f"}, "id": "call_1", "type": "function"}],
+        [{"index": 0, "function": {"arguments": " 1}"}}],
+        [{"index": 1, "id": "call_2", "type": "function", "function": {"name": "g", "arguments": "{}"}}],
+        None,
+    ]
+    assert events[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_a_call_that_was_given_up_is_no_reason_to_call_it() -> None:
+    events = write(Chunk(call_deltas=(CallDelta(0, "call_1", "f", "{"),)), Chunk("text"), Chunk(final=FINAL))
+    assert events[-1]["choices"][0]["finish_reason"] == "stop"
 
 
 def test_tool_calls_come_whole_and_change_the_reason():

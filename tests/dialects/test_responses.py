@@ -1,10 +1,12 @@
 import msgspec
 
 from ollamapy.dialects.responses import ResponseEvents, encode, find_item, response_id
-from ollamapy.types import Chunk, Final, TokenLogprob, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, TokenLogprob, ToolCall
 
 FINAL = Final("stop", prompt_tokens=5, cached_tokens=4, completion_tokens=2)
 CALL = ToolCall("f", {"b": 1, "a": "x"}, "call_1", 0)
+SECOND = ToolCall("f", {}, "call_2", 1)
+PIECES = (CallDelta(0, "call_1", "f", '{"b":1'), CallDelta(0, "call_1", "f", ',"a":"x"}'))
 
 
 def events_of(writer, *chunks):
@@ -82,7 +84,7 @@ def test_an_item_is_empty_when_it_is_added():
 
 
 def test_text_after_a_call_is_an_item_of_its_own():
-    *_, last = write(Chunk("a"), Chunk(tool_calls=(CALL, CALL)), Chunk("b"), Chunk(final=FINAL))
+    *_, last = write(Chunk("a"), Chunk(tool_calls=(CALL, SECOND)), Chunk("b"), Chunk(final=FINAL))
     assert [item["type"] for item in last["response"]["output"]] == [
         "message",
         "function_call",
@@ -131,3 +133,25 @@ def test_a_failure_is_told_as_an_error_and_as_the_end():
     assert error["sequence_number"] == len(begun)
     assert (last["type"], last["response"]["status"]) == ("response.failed", "failed")
     assert last["response"]["error"] == {"code": "server_error", "message": "broken"}
+
+
+def test_a_call_that_is_being_written_is_one_item() -> None:
+    events = write(
+        Chunk(call_deltas=PIECES[:1]),
+        Chunk(call_deltas=PIECES[1:], tool_calls=(CALL,)),
+        Chunk(final=FINAL),
+    )
+    kinds = [event["type"].removeprefix("response.") for event in events]
+    assert kinds[2:-1] == [
+        "output_item.added", "function_call_arguments.delta", "function_call_arguments.delta",
+        "function_call_arguments.done", "output_item.done",
+    ]  # fmt: skip
+    item = events[-1]["response"]["output"][0]
+    assert (item["arguments"], item["status"]) == ('{"b":1,"a":"x"}', "completed")
+
+
+def test_a_call_that_was_given_up_is_an_incomplete_item() -> None:
+    events = write(Chunk(call_deltas=PIECES[:1]), Chunk("text"), Chunk(final=FINAL))
+    call, message = events[-1]["response"]["output"]
+    assert (call["status"], call["arguments"], message["type"]) == ("incomplete", '{"b":1', "message")
+    assert "response.function_call_arguments.done" not in [event["type"] for event in events]

@@ -15,7 +15,7 @@ from ollamapy.parsing.answer import (
     supports_tools,
 )
 from ollamapy.types import ToolCall
-from tests.parsing.splits import parse, same_however_cut
+from tests.parsing.splits import parse, pieces_of, same_however_cut
 
 HERMES = "{% for tool in tools %}{{ tool }}{% endfor %}<tool_call>…</tool_call> <think></think>"
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("get_weather", "get")]
@@ -132,9 +132,37 @@ def test_ids_come_from_the_random_source_and_indices_count_up() -> None:
 def test_a_call_is_given_out_as_soon_as_it_is_complete() -> None:
     stream = parser()
     assert stream.feed("<think>a</think>Hi") == Part("Hi", "a")
-    assert stream.feed(" " + CALL[:-1]) == Part()
+    assert stream.feed(" " + CALL[:-1]).tool_calls == ()
     part = stream.feed(">")
     assert (part.content, calls(part)) == ("", [WEATHER])
+
+
+def test_the_arguments_of_a_call_are_given_out_while_they_are_written() -> None:
+    stream = parser()
+    assert stream.feed('<tool_call>{"name": "get_weather", "argum').call_deltas == ()
+    pieces = [
+        stream.feed(text).call_deltas for text in ('ents": {"city": "Os', "lo\\", '" \nx', '"}', "}</tool", "_call>")
+    ]
+    assert [[delta.arguments for delta in found] for found in pieces] == [
+        ['{"city": "Os'], ["lo"], ['\\" \\nx'], ['"}'], [], []
+    ]  # fmt: skip
+    assert {(delta.index, delta.name) for found in pieces for delta in found} == {(0, "get_weather")}
+
+
+def test_a_call_that_is_cut_while_it_is_written_is_text_too() -> None:
+    stream = parser()
+    text = '<tool_call>{"name": "get_weather", "arguments": {"city": "Os'
+    parts = [stream.feed(text), stream.close()]
+    assert pieces_of(parts)[0][1:] == ("get_weather", '{"city": "Os')
+    assert "".join(part.content for part in parts) == text
+
+
+def test_the_next_call_has_an_index_of_its_own_where_one_was_given_up() -> None:
+    stream = parser()
+    parts = [stream.feed(text) for text in ('<tool_call>{"name": "now", "arguments": {', "oops}}</tool_call>", CALL)]
+    assert parts[0].call_deltas[0].index == 0
+    assert parts[2].tool_calls[0].index == 1
+    assert "oops" in parts[1].content
 
 
 PIECES = [

@@ -15,7 +15,7 @@ from ollamapy.parsing.schemas import convert_text
 from ollamapy.parsing.tool_calls import find_syntaxes
 from ollamapy.template.prompt import chat_template, render_chat
 from ollamapy.types import Message, ToolCall
-from tests.parsing.splits import parse, same_however_cut
+from tests.parsing.splits import parse, pieces_of, same_however_cut
 
 PROPERTIES = {
     "city": {"type": "string"},
@@ -52,6 +52,23 @@ def test_calls_of_a_family_are_read(name: str) -> None:
     row = CASES[name]
     part = same_however_cut(lambda: parser(f"{{% {row['template']} %}}"), row["answer"], [3, 17, 40, 41, 77])
     assert (calls(part), part.content, part.thinking) == (row["calls"], row["content"], "")
+
+
+STREAMED = [
+    "functionary", "mistral", "mistral with ids", "mistral, brackets in strings", "deepseek", "kimi", "solar", "llama",
+    "llama, tagged", "granite", "nemotron", "gigachat", "cohere", "command-r", "firefunction",
+    "unknown family", "functionary 3.2", "functionary 3.2, two calls",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_arguments_in_json_are_given_out_while_they_are_written(name: str) -> None:
+    row = CASES[name]
+    stream = parser(f"{{% {row['template']} %}}")
+    parts = [stream.feed(char) for char in row["answer"]] + [stream.close()]
+    written = [[called, arguments] for _, called, arguments in pieces_of(parts).values()]
+    assert written == row["calls"]
+    assert sum(len(part.call_deltas) for part in parts) > len(written)
 
 
 @given(st.sampled_from(sorted(CASES)), st.data(), st.lists(st.integers(0, 500), max_size=6))

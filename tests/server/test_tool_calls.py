@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def openai(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
         events = [json.loads(event) for event in daemon.events("/v1/chat/completions", body) if event != "[DONE]"]
         assert "error" not in events[-1], events[-1]
         messages, reason = [event["choices"][0]["delta"] for event in events], events[-1]["choices"][0]["finish_reason"]
-    calls = [call for message in messages for call in message.get("tool_calls") or []]
+    calls = whole_calls(call for message in messages for call in message.get("tool_calls") or [])
     assert reason == ("tool_calls" if calls else "stop")
     assert all(call["id"].startswith("call_") and call["type"] == "function" for call in calls)
     return {
@@ -130,6 +130,18 @@ def openai(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
             for call in calls
         ],
     }
+
+
+def whole_calls(pieces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The calls that OpenAI's pieces add up to; only the first piece of a call says more than its arguments."""
+    calls: dict[int, dict[str, Any]] = {}
+    for piece in pieces:
+        if piece["index"] in calls:
+            assert piece.keys() == {"index", "function"}
+            calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
+        else:
+            calls[piece["index"]] = piece
+    return list(calls.values())
 
 
 def anthropic(daemon: Daemon, stream: bool, **body: Any) -> dict[str, Any]:
@@ -184,6 +196,14 @@ def test_a_forced_call_of_a_family_arrives_by_each_api(families: Daemon, name: s
         answers = list(pool.map(lambda pair: ask(*pair), APIS))
     call = {"name": "get_weather", "arguments": ARGUMENTS, "index": 0}
     assert answers == [{"content": "", "reasoning": "", "calls": [call]}] * len(APIS)
+
+
+def test_the_arguments_of_a_call_stream_while_they_are_written(real: Daemon) -> None:
+    body = {"model": "wren", "messages": ASK, "tools": [TOOL], "tool_choice": "required", "stream": True}
+    events = [json.loads(event) for event in real.events("/v1/chat/completions", body) if event != "[DONE]"]
+    pieces = [call for event in events for call in event["choices"][0]["delta"].get("tool_calls") or []]
+    assert len(pieces) > 3
+    assert json.loads(whole_calls(pieces)[0]["function"]["arguments"])["city"]
 
 
 @EACH_API
