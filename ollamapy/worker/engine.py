@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -165,8 +166,7 @@ class Engine:
         if sequence.started is None:
             sequence.started = self._clock()
             sequence.n_cached = sequence.n_computed
-        self._running.append(sequence)
-        self._running.sort(key=lambda s: s.arrived)
+        insort(self._running, sequence, key=_arrival)
 
     def _soon_shared(self, sequence: Sequence) -> bool:
         if self.cells.tree is None:
@@ -203,10 +203,14 @@ class Engine:
         logger.info("preempted request %d at %d tokens: no free cells", youngest.id, youngest.n_computed)
         self.cells.close(youngest)
         if self._running:
-            self._waiting.appendleft(youngest)
+            self._queue(youngest)
         else:
             youngest.sampler.close()
             self._fail(youngest.id, "capacity", "the KV cache is too small for this request alone; lower num_ctx")
+
+    def _queue(self, sequence: Sequence) -> None:
+        """Let a sequence that ran before wait in its place, in order of arrival."""
+        insort(self._waiting, sequence, key=_arrival)
 
     def _leave(self, sequence: Sequence) -> None:
         self.cells.remember(sequence)
@@ -283,13 +287,17 @@ class Engine:
             self._shift(sequence)
 
     def _shift(self, sequence: Sequence) -> None:
-        """Drop the older half of what follows the first `num_keep` tokens; the rest is computed again."""
+        """Drop the older half of what follows the first `num_keep` tokens; the rest is computed again.
+
+        A full context is a turn: whoever waits by now comes first, so that endless answers starve nobody.
+        """
         self.cells.close(sequence)
         self._running.remove(sequence)
         keep = min(sequence.request.num_keep, len(sequence.tokens) // 2)
         drop = (len(sequence.tokens) - keep) // 2
         sequence.tokens = sequence.tokens[:keep] + sequence.tokens[keep + drop :]
-        self._waiting.appendleft(sequence)
+        sequence.arrived = self._clock()
+        self._queue(sequence)
 
     def _learn(self, plan: list[Slice], seconds: float) -> None:
         n_decoding = sum(part.is_decode for part in plan)
@@ -298,3 +306,7 @@ class Engine:
 
     def _fail(self, request_id: int, kind: wire.ErrorKind, error: str, numbers: list[int] | None = None) -> None:
         self._send(wire.Failed(request_id, kind, error, numbers or []))
+
+
+def _arrival(sequence: Sequence) -> float:
+    return sequence.arrived

@@ -160,6 +160,8 @@ class Llama:
         self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
         self.has_sliding_window = int(api.llama_model_n_swa(self._model)) > 0
         self.batch = Batch(self.n_batch)
+        self._pieces: dict[tuple[int, bool], bytes] = {}
+        self._ends: dict[int, bool] = {}
 
     def _load_model(self, load: LoadModel, on_progress: Callable[[float], None]) -> Handle:
         params = api.llama_model_default_params()
@@ -258,6 +260,12 @@ class Llama:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return a token's bytes; those of control tokens are empty unless `special`."""
+        known = self._pieces.get((token, special))
+        if known is None:
+            known = self._pieces[token, special] = self._read_piece(token, special=special)
+        return known
+
+    def _read_piece(self, token: int, *, special: bool) -> bytes:
         buffer = ctypes.create_string_buffer(_USUAL_PIECE)  # its own: two threads read tokens
         count = int(api.llama_token_to_piece(self._vocab, token, buffer, _USUAL_PIECE, 0, special))
         if count >= 0:
@@ -283,7 +291,10 @@ class Llama:
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
-        return bool(api.llama_vocab_is_eog(self._vocab, token))
+        known = self._ends.get(token)
+        if known is None:
+            known = self._ends[token] = bool(api.llama_vocab_is_eog(self._vocab, token))
+        return known
 
     @property
     def closes_text(self) -> bool:

@@ -18,6 +18,7 @@ class Sequence:
     `tokens` is the prompt followed by the answer; positions [0, n_computed) are in the KV cache under `seq_id`, and the
     first `n_shared` of those cells belong to the prefix tree. A sequence that decodes has exactly one token left to
     compute; one with more is in prefill. Preemption and a context shift only reset `n_computed`: the rest follows.
+    `arrived` is when its turn began: on arrival, and again at each context shift.
     `common_with` remembers how many leading tokens of the prompt other requests (by id) have in common with it.
     """
 

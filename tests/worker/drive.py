@@ -37,14 +37,14 @@ def ticking() -> Callable[[], float]:
 class Driver:
     """An engine with its outputs by request id."""
 
-    def __init__(self, llama: Llama) -> None:
+    def __init__(self, llama: Llama, *, n_parallel: int = 0) -> None:
         self.llama = llama
         self.frames: list[wire.Step] = []
         self.text: dict[int, str] = defaultdict(str)
         self.logprobs: dict[int, list[wire.Logprob]] = defaultdict(list)
         self.finished: dict[int, wire.Finished] = {}
         self.failed: dict[int, wire.Failed] = {}
-        self.engine = Engine(llama, self._receive, ticking())
+        self.engine = Engine(llama, self._receive, ticking(), n_parallel=n_parallel)
         self._ids = count(1)
 
     def _receive(self, message: wire.Message) -> None:

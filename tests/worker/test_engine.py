@@ -104,6 +104,16 @@ def test_with_shift_the_answer_outlives_the_context_up_to_ten_times(driver: Driv
     assert finished.reason == "stop" or finished.completion_tokens == 160
 
 
+def test_an_answer_that_outlives_its_context_lets_newcomers_pass(llama: Llama) -> None:
+    driver = Driver(llama, n_parallel=1)
+    endless = driver.add(START, num_ctx=16, max_tokens=-1)
+    driver.engine.step()
+    newcomers = [driver.add(text, num_ctx=64, max_tokens=20) for text in ("The dog", "Tim had")]
+    driver.run()
+    assert list(driver.finished) == [*newcomers, endless]
+    assert driver.finished[endless].completion_tokens > 32
+
+
 def test_a_cancelled_request_leaves_at_once(driver: Driver) -> None:
     running = driver.add(START, max_tokens=400)
     waiting = driver.add(START + ", there", max_tokens=400)
