@@ -84,6 +84,18 @@ class LoadModel(Message, frozen=True):
     projector: str = ""
 
 
+class Quantize(Message, frozen=True):
+    """Write a quantized copy of a GGUF file over `target`.
+
+    Answered by `Quantizing`* and `Quantized`, or by `QuantizeFailed`. Sent instead of `LoadModel`, once. The parts of a
+    split file are found by its name. `file_type` is a number of llama.cpp's `enum llama_ftype`.
+    """
+
+    path: str
+    target: str
+    file_type: int
+
+
 class Generate(Message, frozen=True):
     """Continue a prompt; answered by outputs within `Step` frames until one has `finished`, or by `Failed`.
 
@@ -189,6 +201,23 @@ class LoadFailed(Message, frozen=True):
     error: str
 
 
+class Quantizing(Message, frozen=True):
+    """The turn of tensor number `done` of `total` has come."""
+
+    done: int
+    total: int
+
+
+class Quantized(Message, frozen=True):
+    """The target is written; the worker ends after this."""
+
+
+class QuantizeFailed(Message, frozen=True):
+    """The target could not be written; the worker ends after this."""
+
+    error: str
+
+
 class Logprob(msgspec.Struct, frozen=True, array_like=True):
     """A token's raw bytes and log probability with the likeliest alternatives as (bytes, logprob)."""
 
@@ -259,8 +288,10 @@ class Failed(Message, frozen=True):
     numbers: list[int] = []
 
 
-ToWorker = LoadModel | Generate | Cancel | Embed | Tokenize | Detokenize
-FromWorker = Hello | LoadProgress | Ready | LoadFailed | Step | Embeddings | Tokens | Text | Failed
+ToWorker = LoadModel | Quantize | Generate | Cancel | Embed | Tokenize | Detokenize
+Loading = LoadProgress | Ready | LoadFailed
+Quantization = Quantizing | Quantized | QuantizeFailed
+FromWorker = Hello | Loading | Quantization | Step | Embeddings | Tokens | Text | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -16,7 +16,7 @@ from ollamapy.actions.files import (
     parts_of_files,
 )
 from ollamapy.actions.templates import check_template
-from ollamapy.errors import InvalidInputError, UnsupportedError
+from ollamapy.errors import InvalidInputError
 from ollamapy.names import Digest, ModelName
 from ollamapy.options import options_to_json
 from ollamapy.parsing.choice import choose_template
@@ -45,8 +45,6 @@ OVERRULED = (
 
 def check_request(request: CreateRequest) -> None:
     """Raise InvalidInputError for what can be told without looking at the store."""
-    if request.quantize:
-        raise UnsupportedError("quantization is not supported; create the model from a file that is quantized already")
     if not request.base and request.files is None:
         raise InvalidInputError("neither 'from' or 'files' was specified")
     if request.files is not None and not request.files and not request.base:
@@ -59,13 +57,17 @@ def check_request(request: CreateRequest) -> None:
         check_template(request.template)
 
 
-def build_model(
-    store: Store, name: ModelName, request: CreateRequest, base: Model | None, go_templates: bool | None = None
-) -> Iterator[Progress]:
-    """Yield the steps of making a model; its manifest is written last, so that a failure leaves nothing half done.
+def build_model(store: Store, name: ModelName, request: CreateRequest) -> None:
+    """Make a model of files; raises as `collect_parts` does."""
+    parts = collect_parts(store, request, None)
+    for _step in write_model(store, name, request, None, parts):
+        continue
 
-    One step tells where the file's own template stays in force, as `go_templates` has it. All files are checked before
-    the first step. Raises InvalidDigestError, BlobNotFoundError, InvalidFileError.
+
+def collect_parts(store: Store, request: CreateRequest, base: Model | None) -> Parts:
+    """Return the files that a model is made of, all of them checked.
+
+    Raises InvalidDigestError, BlobNotFoundError, InvalidFileError.
     """
     if base is None:
         parts = parts_of_files(store, request.files or {})
@@ -73,10 +75,24 @@ def build_model(
         parts = parts_of_base(base)
         add_files(store, parts, request.files or {})
     add_adapters(store, parts, request.adapters or {})
-    if base is None:
-        yield Progress("parsing GGUF")
+    return parts
+
+
+def write_model(
+    store: Store,
+    name: ModelName,
+    request: CreateRequest,
+    base: Model | None,
+    parts: Parts,
+    go_templates: bool | None = None,
+) -> Iterator[Progress]:
+    """Yield the steps of making a model of its files; the manifest is written last, so that nothing is half done.
+
+    One step tells where the file's own template stays in force, as `go_templates` has it.
+    """
     for layer in parts.layers:
-        yield Progress(f"using existing layer {layer.digest}", str(layer.digest))
+        verb = "creating new" if layer.digest in parts.created else "using existing"
+        yield Progress(f"{verb} layer {layer.digest}", str(layer.digest))
     parts.config = _overlay_config(parts.config, request)
     yield from _add_texts(store, parts, request, base)
     if request.template and _is_overruled(request.template, parts, go_templates):

@@ -49,5 +49,4 @@ def create_from_folder(store: Store, name: ModelName, folder: Path) -> None:
         parameters=options_from_parameters(modelfile.parameters),
         messages=modelfile.messages,
     )
-    for _step in build_model(store, name, request, None):
-        continue
+    build_model(store, name, request)

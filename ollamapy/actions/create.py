@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
-from ollamapy.actions.build import build_model, check_request
+from ollamapy.actions.build import check_request, collect_parts, write_model
 from ollamapy.actions.bundled import find_manifest
 from ollamapy.actions.pull import pull
+from ollamapy.actions.quantize import check_source, parse_type, quantize
 from ollamapy.actions.services import Services
 from ollamapy.errors import ManifestError, ModelNotFoundError
 from ollamapy.names import Digest, ModelName
@@ -24,6 +25,7 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
     store = services.store
     name = ModelName.parse(request.model)
     await asyncio.to_thread(check_request, request)
+    wanted = parse_type(request.quantize) if request.quantize else ""
     if request.base and not services.remotes.is_offline and await asyncio.to_thread(_is_missing, store, request.base):
         async with aclosing(pull(services, TransferRequest(request.base))) as transfer:
             async for pulled in transfer:
@@ -31,7 +33,15 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
                     yield pulled
     base = await asyncio.to_thread(_read_base, store, request.base) if request.base else None
     replaced = await asyncio.to_thread(_digests, store, name)
-    steps = build_model(store, name, request, base, services.settings.go_template)
+    parts = await asyncio.to_thread(collect_parts, store, request, base)
+    header = await asyncio.to_thread(check_source, store, parts, wanted) if wanted else None
+    if base is None:
+        yield Progress("parsing GGUF")
+    if header is not None:
+        async with aclosing(quantize(services, parts, header, wanted)) as quantizing:
+            async for quantized in quantizing:
+                yield quantized
+    steps = write_model(store, name, request, base, parts, services.settings.go_template)
     while (step := await asyncio.to_thread(_next, steps)) is not None:
         if step.status == "success" and not services.settings.no_prune:
             await asyncio.to_thread(store.prune, replaced)

@@ -20,13 +20,14 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 @dataclass(slots=True)
 class Parts:
-    """A model in the making."""
+    """A model in the making; the blobs in `created` were made for it."""
 
     config: ModelConfig
     layers: list[Layer] = field(default_factory=list)
     architecture: str = ""
     embedded_template: str = ""
     shapes: Shapes = field(default_factory=dict)
+    created: set[Digest] = field(default_factory=set)
 
     def replace(self, media_type: str, layers: Sequence[Layer]) -> None:
         """Put layers in the place of all others of their type."""

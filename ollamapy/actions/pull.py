@@ -167,8 +167,7 @@ def _write(store: Store, name: ModelName, plan: Plan) -> None:
         store.put_manifest(name, plan.manifest)
         return
     request = CreateRequest(model=str(name), files={path: str(digest) for path, digest in plan.files})
-    for _step in build_model(store, name, request, None):
-        continue
+    build_model(store, name, request)
 
 
 def _check_sizes(store: Store, plan: Plan) -> None:

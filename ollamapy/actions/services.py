@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ollamapy import wire
 from ollamapy.actions.models import ModelCache
 from ollamapy.actions.templates import TemplateCache
 from ollamapy.config import Settings
 from ollamapy.registry import Remotes
+from ollamapy.runner.launch import WorkerPool
 from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec
 from ollamapy.store import Store
+
+Quantize = Callable[[wire.Quantize], AsyncGenerator[wire.Quantizing, None]]
 
 
 class Scheduler(Protocol):
@@ -39,3 +43,4 @@ class Services:
     models: ModelCache = field(default_factory=ModelCache)
     remotes: Remotes = field(default_factory=lambda: Remotes(offline=True))
     templates: TemplateCache = field(default_factory=TemplateCache)
+    quantize: Quantize = field(default_factory=lambda: WorkerPool(keep_spare=False).quantize)

@@ -26,10 +26,11 @@ FOLDER_PATTERN = "*.gguf"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("model", metavar="MODEL", help="the name of the new model")
+    parser.add_argument("-q", "--quantize", metavar="TYPE", default="", help="quantize the weights, to Q4_K_M say")
     parser.add_argument("-f", "--file", metavar="FILE", help="the Modelfile; - reads it from standard input")
 
 
-def command(*, model: str, file: str | None) -> None:
+def command(*, model: str, file: str | None, quantize: str = "") -> None:
     """Create a model from a Modelfile."""
     modelfile, folder = read_modelfile(file)
     for warning in modelfile.warnings:
@@ -54,6 +55,7 @@ def command(*, model: str, file: str | None) -> None:
                 renderer=modelfile.renderer or "",
                 parser=modelfile.parser or "",
                 requires=modelfile.requires or "",
+                quantize=quantize,
             )
             for step in client.create(request):
                 status.show(step.status, percent(step.completed, step.total))

@@ -74,6 +74,7 @@ TENSOR_TYPES: Mapping[int, TensorType] = {
     39: TensorType("MXFP4", 32, 17),
     40: TensorType("NVFP4", 64, 36),
     41: TensorType("Q1_0", 128, 18),
+    42: TensorType("Q2_0", 64, 18),
 }
 
 FILE_TYPES: Mapping[int, str] = {
@@ -112,4 +113,5 @@ FILE_TYPES: Mapping[int, str] = {
     38: "MXFP4_MOE",
     39: "NVFP4",
     40: "Q1_0",
+    41: "Q2_0",
 }

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from ollamapy import wire
 from ollamapy.errors import LoadError
 from ollamapy.runner.process import DEFAULT_GRACE, PACKAGE_FOLDER, Grace, WorkerProcess, spawn_worker
+from ollamapy.runner.quantize import quantize_file
 from ollamapy.runner.runner import Runner
 
 
@@ -66,6 +67,10 @@ class WorkerPool:
         return Runner(
             name, load, self._take, load_timeout_seconds=self._load_timeout_seconds, on_ready=self._plan_refill
         )
+
+    def quantize(self, task: wire.Quantize) -> AsyncGenerator[wire.Quantizing, None]:
+        """Quantize a file in a worker of its own; see `quantize_file`."""
+        return quantize_file(self._take, task)
 
     async def wait_spare(self) -> int | None:
         """Wait for the spare that is on its way, if one is; return the spare's process id."""

@@ -300,7 +300,7 @@ class Runner:
         return RunnerError(f"{self.name} was unloaded while it was answering; send the request again")
 
     def _without_folders(self, text: str) -> str:
-        return without_folders(text, [self._load.path, *self._load.adapters])
+        return without_folders(text, [self._load.path, *self._load.adapters, *self._load.shards, self._load.projector])
 
     def _rearm_stall_timer(self) -> None:
         self._cancel_stall_timer()

@@ -77,7 +77,8 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
 
     remotes = build_remotes(settings)
     models = ModelCache(settings.go_template)
-    return DaemonServer(build_app(Services(settings, store, scheduler, time.monotonic, models, remotes), close))
+    services = Services(settings, store, scheduler, time.monotonic, models, remotes, quantize=pool.quantize)
+    return DaemonServer(build_app(services, close))
 
 
 def build_remotes(settings: Settings) -> Remotes:

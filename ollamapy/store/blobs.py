@@ -51,6 +51,17 @@ class BlobWriter:
         with store_errors(_ACTION):
             self._open.close()
 
+    @property
+    def path(self) -> Path:
+        """Where the unfinished file lies, for another process to write it instead; `hash_file` takes that in."""
+        return self._root / UPLOADS / self._name
+
+    def hash_file(self) -> None:
+        """Take in what another process wrote to `path`; nothing may be written afterwards."""
+        self._hash, self.size = hashlib.sha256(), 0
+        with store_errors(_ACTION):
+            self._hash_content()
+
     def write(self, data: bytes) -> None:
         """Append bytes."""
         with store_errors(_ACTION):
@@ -62,14 +73,15 @@ class BlobWriter:
         """Append all of an open file, sharing its blocks on disk where the file system can and nothing precedes it."""
         with store_errors(_ACTION):
             if self.size == 0 and _share_blocks(source, self._file):
-                position = 0
-                while data := os.pread(self._file, COPY_BYTES, position):
-                    self._hash.update(data)
-                    position += len(data)
-                self.size = position
+                self._hash_content()
                 return
         while data := os.read(source, COPY_BYTES):
             self.write(data)
+
+    def _hash_content(self) -> None:
+        while data := os.pread(self._file, COPY_BYTES, self.size):
+            self._hash.update(data)
+            self.size += len(data)
 
     def commit(self, expected: Digest | None = None) -> Digest:
         """Publish the blob under its digest and return that.

@@ -100,7 +100,10 @@ class Store:
 
     def check_space(self, wanted: Iterable[tuple[Digest, int]]) -> None:
         """Raise DiskFullError if blobs of these digests and sizes would not fit beside what is there already."""
-        needed = sum(max(0, size - partial_bytes(self.root, digest)) for digest, size in wanted)
+        self.check_free(sum(max(0, size - partial_bytes(self.root, digest)) for digest, size in wanted))
+
+    def check_free(self, needed: int) -> None:
+        """Raise DiskFullError if that many bytes would not fit."""
         with store_errors("read the model store"), open_folder(self.root, create=True) as folder:
             status = os.fstatvfs(folder)
         free = status.f_bavail * status.f_frsize

@@ -19,6 +19,7 @@ from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.inputs import embed_inputs, tokenize
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.quantize import quantize
 
 logger = logging.getLogger("ollamapy.worker")
 
@@ -70,6 +71,10 @@ def main() -> None:
     frames = sys.stdin.buffer
     output.send(wire.Hello(os.getpid()))
     load = _next(frames)
+    if isinstance(load, wire.Quantize):
+        Thread(target=_next, args=(frames,), name="reader", daemon=True).start()  # notices that the parent is gone
+        output.send(_quantized(load, output))
+        return
     if not isinstance(load, wire.LoadModel):
         raise SystemExit("a worker must be told to load a model first")
     inbox: Inbox = SimpleQueue()
@@ -127,6 +132,14 @@ def _load(load: wire.LoadModel, output: Output) -> Llama:
     except OllamapyError as exc:
         output.send(wire.LoadFailed(exc.message))
         raise SystemExit(1) from exc
+
+
+def _quantized(task: wire.Quantize, output: Output) -> wire.Quantized | wire.QuantizeFailed:
+    try:
+        quantize(task, lambda done, total: output.send(wire.Quantizing(done, total)))
+    except OllamapyError as exc:
+        return wire.QuantizeFailed(exc.message)
+    return wire.Quantized()
 
 
 def _ready(llama: Llama) -> wire.Ready:
@@ -195,7 +208,7 @@ class Reader:
                 self._output.send(wire.Tokens(message.id, tokens))
             case wire.Detokenize():
                 self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
-            case wire.LoadModel():
+            case wire.LoadModel() | wire.Quantize():
                 logger.error("a worker loads one model only; the second is ignored")
 
 

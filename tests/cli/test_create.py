@@ -71,6 +71,12 @@ def test_a_model_name_is_passed_on(ollamapy: Command, fake: FakeOllama) -> None:
     assert fake.body("/api/create") == {"model": "new", "from": "wren", "system": "Hi", "stream": True}
 
 
+def test_a_quantization_is_passed_on(ollamapy: Command, fake: FakeOllama) -> None:
+    done = ollamapy("create", "new", "-q", "q4_K_M", "-f", "-", stdin="FROM wren")
+    assert done.returncode == 0
+    assert fake.body("/api/create") == {"model": "new", "from": "wren", "quantize": "q4_K_M", "stream": True}
+
+
 def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
     for text, message in {
         "FROM ./none.gguf": "FROM ./none.gguf: there is no such file; paths are relative to the Modelfile",
