@@ -11,6 +11,8 @@ import httpcore
 from ollamapy.errors import RegistryUnavailableError, TransferError
 from ollamapy.registry.address import is_public
 
+LOOKUP_SECONDS = 3.0  # where a proxy would find the address
+MOST_REMEMBERED = 256
 SocketOptions = Iterable[httpcore.SOCKET_OPTION]
 
 
@@ -20,6 +22,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(self, configured: frozenset[tuple[str, int]]) -> None:
         self._configured = configured
         self._network = httpcore.AnyIOBackend()
+        self._left_to_proxy: set[str] = set()
 
     async def connect_tcp(
         self,
@@ -37,6 +40,19 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
                 failure = exc
         raise failure or httpcore.ConnectError(f"{host} has no address")
+
+    async def check(self, host: str, port: int) -> None:
+        """Raise TransferError for a host that a proxy is not to be asked for: none of its addresses is allowed.
+
+        One whose addresses are not known here, as is usual behind a proxy, is left to the proxy.
+        """
+        if host in self._left_to_proxy:
+            return
+        try:
+            await self._addresses(host, port, LOOKUP_SECONDS)
+        except RegistryUnavailableError:
+            if len(self._left_to_proxy) < MOST_REMEMBERED:
+                self._left_to_proxy.add(host)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

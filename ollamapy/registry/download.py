@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from ollamapy.errors import DigestMismatchError, OllamapyError, RegistryUnavailableError, TransferError
 from ollamapy.names import Digest
-from ollamapy.registry.client import expect
 from ollamapy.registry.disk import Disk
 from ollamapy.registry.http import Reply
 from ollamapy.registry.retries import Retries
+from ollamapy.registry.session import expect
 from ollamapy.registry.throttle import Throttle
 
 WRITE_BYTES = 512 << 10

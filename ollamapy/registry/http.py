@@ -12,14 +12,20 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from ollamapy.errors import RegistryUnavailableError, TransferError
+from ollamapy.config import Proxies
+from ollamapy.errors import RegistryUnavailableError, TransferError, UnauthorizedError
 from ollamapy.registry.address import origin, redirect_target
 from ollamapy.registry.connect import CheckedNetwork
+from ollamapy.registry.proxy import choose_proxy, proxy_address, proxy_of
 from ollamapy.version import __version__
 
 MAX_REDIRECTS = 10
 MAX_TEXT_BYTES = 64 << 10
 CONNECT_SECONDS = 10.0
+PROXY_DENIED = (
+    "unauthorized: the proxy wants another user or password; they stand in HTTPS_PROXY and HTTP_PROXY, as "
+    "http://user:password@host:port"
+)
 REDIRECTS = (301, 302, 303, 307, 308)
 Body = bytes | AsyncIterator[bytes] | None
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
@@ -98,11 +104,17 @@ class Http:
         configured: frozenset[tuple[str, str, int]] = frozenset(),
         ca_files: Mapping[tuple[str, int], str] | None = None,
         limits: Limits | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self._configured = configured
         self._limits = limits or Limits()
+        self._proxies = proxies or Proxies()
         self._ca_files = dict(ca_files or {})
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[tuple[str, str], httpcore.AsyncConnectionPool] = {}
+        private = {(host, port) for _, host, port in configured}
+        self._network = CheckedNetwork(frozenset(private))
+        private |= {proxy_address(url) for url in (self._proxies.https, self._proxies.http) if url}
+        self._network_to_proxies = CheckedNetwork(frozenset(private))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -149,7 +161,10 @@ class Http:
             headers["Authorization"] = authorization
         silence = self._limits.silence_seconds
         timeouts = {"connect": CONNECT_SECONDS, "read": silence, "write": silence, "pool": None}
-        pool = self._pool(self._ca_files.get((host, port), ""))
+        proxy = choose_proxy(self._proxies, scheme, host, port)
+        if proxy:
+            await self._network.check(host, port)
+        pool = self._pool(self._ca_files.get((host, port), ""), proxy)
         with translated(host):
             async with pool.stream(
                 request.method,
@@ -160,21 +175,21 @@ class Http:
             ) as response:
                 yield Reply(response, url, self._limits)
 
-    def _pool(self, ca_file: str) -> httpcore.AsyncConnectionPool:
-        if ca_file not in self._pools:
+    def _pool(self, ca_file: str, proxy: str) -> httpcore.AsyncConnectionPool:
+        if (ca_file, proxy) not in self._pools:
             try:
                 context = ssl.create_default_context(cafile=ca_file) if ca_file else httpcore.default_ssl_context()
             except OSError as exc:
                 raise TransferError("the ca_file of this registry can't be read; see config.toml") from exc
-            private = frozenset((host, port) for _, host, port in self._configured)
-            self._pools[ca_file] = httpcore.AsyncConnectionPool(
+            self._pools[ca_file, proxy] = httpcore.AsyncConnectionPool(
                 ssl_context=context,
                 max_connections=None,
                 max_keepalive_connections=32,
                 keepalive_expiry=30.0,
-                network_backend=CheckedNetwork(private),
+                network_backend=self._network_to_proxies if proxy else self._network,
+                proxy=proxy_of(proxy) if proxy else None,
             )
-        return self._pools[ca_file]
+        return self._pools[ca_file, proxy]
 
 
 @contextmanager
@@ -183,8 +198,13 @@ def translated(host: str) -> Iterator[None]:
     try:
         yield
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
-        why = f" ({exc})" if str(exc) and "CERTIFICATE" in str(exc) else ""
-        raise RegistryUnavailableError(f"could not connect to {host}{why}") from exc
+        if "CERTIFICATE" in str(exc):
+            raise TransferError(f"could not trust {host} ({exc}); if it is yours, give it a ca_file") from exc
+        raise RegistryUnavailableError(f"could not connect to {host}") from exc
+    except httpcore.ProxyError as exc:
+        if str(exc).startswith("407"):
+            raise UnauthorizedError(PROXY_DENIED) from exc
+        raise RegistryUnavailableError(f"the proxy does not connect to {host}: it answered {exc}") from exc
     except httpcore.TimeoutException as exc:
         raise RegistryUnavailableError(f"{host} did not answer in time") from exc
     except (httpcore.NetworkError, httpcore.ProtocolError) as exc:

@@ -18,9 +18,9 @@ from ollamapy.config import Registry
 from ollamapy.errors import InvalidDigestError, RemoteNotFoundError, TransferError, UnauthorizedError
 from ollamapy.names import DEFAULT_TAG, Digest, ModelName
 from ollamapy.registry.address import origin
-from ollamapy.registry.client import expect
 from ollamapy.registry.http import Http, Reply, Request
 from ollamapy.registry.retries import Retries
+from ollamapy.registry.session import expect
 
 MAX_LISTING_BYTES = 8 << 20
 MAX_PAGES = 20
@@ -119,6 +119,13 @@ class HubRepository:
             f"unauthorized: {self.repository} does not exist, is private, or asks for its terms to be accepted; accept "
             "them on the website, then start the daemon with HF_TOKEN set to a token of that account"
         )
+
+
+async def check_hub(http: Http, hub: Registry) -> bool:
+    """Ask whether the Hub knows the token; raises UnauthorizedError."""
+    async with http.open(Request("GET", f"{hub.url}/api/whoami-v2", {}, f"Bearer {hub.token}")) as reply:
+        expect(reply, 200)
+        return True
 
 
 def parse_listing(body: bytes) -> list[HubFile]:

@@ -12,10 +12,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from ollamapy.errors import RegistryUnavailableError, RemoteNotFoundError, TransferError
 from ollamapy.names import Digest
 from ollamapy.registry.address import origin
-from ollamapy.registry.client import Repository, expect
+from ollamapy.registry.client import Repository
 from ollamapy.registry.disk import Disk
 from ollamapy.registry.http import Reply
 from ollamapy.registry.retries import Retries
+from ollamapy.registry.session import expect
 from ollamapy.registry.throttle import Throttle
 
 CHUNK_BYTES = 8 << 20

@@ -75,21 +75,10 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
         await pool.close()
         await remotes.close()
 
-    remotes = build_remotes(settings)
+    remotes = Remotes.of(settings)
     models = ModelCache(settings.go_template)
     services = Services(settings, store, scheduler, time.monotonic, models, remotes, quantize=pool.quantize)
     return DaemonServer(build_app(services, close))
-
-
-def build_remotes(settings: Settings) -> Remotes:
-    """Return the registries that the settings allow; connects to nothing."""
-    return Remotes(
-        settings.registries,
-        offline=settings.offline,
-        hf_endpoint=settings.hf_endpoint,
-        hf_token=settings.hf_token,
-        max_rate_bytes=settings.max_rate_bytes,
-    )
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -19,7 +19,7 @@ from ollamapy.errors import BlobNotFoundError, ForbiddenError, ModelNotFoundErro
 from ollamapy.names import Digest, ModelName
 from ollamapy.store import CONFIG_TYPE, WEIGHTS_TYPE, Layer, Manifest
 from tests.conftest import skip_or_fail
-from tests.fakes.docker_registry import docker_registry
+from tests.fakes.docker_registry import docker_registry, make_certificate
 from tests.fakes.registry import MANIFEST_TYPE, Puller, digest_of, fake_registry, plain
 
 WEIGHTS = os.urandom(20_000_000)  # several chunks
@@ -130,12 +130,7 @@ class TokenServer:
     """Issues the tokens that docker-registry accepts, signed with a key of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.key, self.certificate = folder / "key.pem", folder / "cert.pem"
-        words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
-        done = subprocess.run(
-            [*words, "-keyout", self.key, "-out", self.certificate], capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
+        self.certificate, self.key = make_certificate(folder)
         self.asked: list[tuple[str, ...]] = []
 
     def answer(self, request: Request, _response: Response) -> Response:

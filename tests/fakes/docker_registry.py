@@ -25,8 +25,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def docker_registry(folder: Path, auth: Mapping[str, Any] | None = None, port: int = 0) -> Iterator[str]:
-    """Yield the `host:port` of a registry that keeps its data in the folder."""
+def docker_registry(
+    folder: Path, auth: Mapping[str, Any] | None = None, port: int = 0, tls: tuple[Path, Path] | None = None
+) -> Iterator[str]:
+    """Yield the `host:port` of a registry that keeps its data in the folder; `tls` are a certificate and its key."""
     program = shutil.which("docker-registry")
     if program is None:
         skip_or_fail("docker-registry is not installed; it is in Debian's package of that name")
@@ -36,7 +38,7 @@ def docker_registry(folder: Path, auth: Mapping[str, Any] | None = None, port: i
         "version": 0.1,
         "log": {"level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": address, "secret": "test"},
+        "http": {"addr": address, "secret": "test", **(_tls(*tls) if tls else {})},
         **({"auth": dict(auth)} if auth else {}),
     }
     (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
@@ -50,6 +52,20 @@ def docker_registry(folder: Path, auth: Mapping[str, Any] | None = None, port: i
     finally:
         process.kill()
         process.wait()
+
+
+def _tls(certificate: Path, key: Path) -> dict[str, Any]:
+    return {"tls": {"certificate": str(certificate), "key": str(key)}}
+
+
+def make_certificate(folder: Path, *names: str) -> tuple[Path, Path]:
+    """Make a self-signed certificate for these names (`DNS:…`, `IP:…`) and return it and its key."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+    names_given = ["-addext", "subjectAltName=" + ",".join(names)] if names else []
+    done = subprocess.run([*words, *names_given, "-keyout", key, "-out", certificate], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return certificate, key
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
