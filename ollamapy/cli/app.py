@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, str] = {
     "pull": "Fetch a model from a registry",
     "push": "Send a model to a registry",
     "update": "Fetch newer versions of models",
+    "login": "Keep credentials of a registry",
+    "logout": "Forget credentials of a registry",
     "stop": "Take a model out of memory",
     "list": "List models",
     "ps": "List models that are in memory",
@@ -34,7 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "config": "Show or check the settings",
     "help": "Tell about a command",
 }
-ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve"}
+ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve", "signin": "login", "signout": "logout"}
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "--version")
 

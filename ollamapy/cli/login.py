@@ -1,0 +1,81 @@
+"""`ollamapy login`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+
+from ollamapy.cli import render
+from ollamapy.config import read_settings
+from ollamapy.errors import InvalidInputError
+from ollamapy.names import DEFAULT_HOST
+from ollamapy.registry import HUB_HOSTS, Credential, Remotes
+
+KEYS_PAGE = "https://ollama.com/settings/keys"
+MAX_SECRET_CHARACTERS = 16 << 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument(
+        "registry", metavar="REGISTRY", nargs="?", default=DEFAULT_HOST, help=f"host[:port] (default {DEFAULT_HOST})"
+    )
+    parser.add_argument("-u", "--username", metavar="NAME", help="the user; asked for where it is not given")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    parser.add_argument("--token-stdin", action="store_true", help="read a token from standard input, in place of both")
+
+
+def command(*, registry: str, username: str | None, password_stdin: bool, token_stdin: bool) -> None:
+    """Keep credentials of a registry for this user's daemon; Hugging Face takes a token, Ollama's registry a key."""
+    settings, host = read_settings(os.environ), registry.lower()
+    remotes = Remotes.of(settings)
+    if host == DEFAULT_HOST and not (username or password_stdin or token_stdin):
+        key = remotes.key().public_text
+        render.line(f"Ollama's registry knows you by this key; add it to your account at {KEYS_PAGE}:\n\n{key}")
+        return
+    if password_stdin and token_stdin:
+        raise InvalidInputError("--password-stdin and --token-stdin exclude each other")
+    credential = _ask(username, password_stdin=password_stdin, token_stdin=token_stdin or _takes_token(host))
+    kept_as = HUB_HOSTS[0] if _takes_token(host) else host
+    is_checked = asyncio.run(_check(remotes, kept_as, credential))
+    remotes.credentials.put(kept_as, credential)
+    render.line(f"logged in to {registry}")
+    if not is_checked:
+        render.note(f"{registry} asks nobody for credentials, so they could not be checked")
+
+
+def _takes_token(host: str) -> bool:
+    return host in HUB_HOSTS
+
+
+async def _check(remotes: Remotes, host: str, credential: Credential) -> bool:
+    try:
+        return await remotes.check_login(host, credential)
+    finally:
+        await remotes.close()
+
+
+def _ask(username: str | None, *, password_stdin: bool, token_stdin: bool) -> Credential:
+    """Return what the user gives; raises InvalidInputError for nothing."""
+    if token_stdin:
+        return Credential(token=_secret("Token: ", is_piped=not render.is_input_terminal()))
+    if not username:
+        if password_stdin or not render.is_input_terminal():
+            raise InvalidInputError("who logs in? give --username with --password-stdin")
+        username = input("Username: ").strip()
+    password = _secret("Password: ", is_piped=password_stdin or not render.is_input_terminal())
+    if not username:
+        raise InvalidInputError("the name of the user is empty")
+    return Credential(username=username, password=password)
+
+
+def _secret(prompt: str, *, is_piped: bool) -> str:
+    """Return a secret that is typed unseen, or the first line of standard input."""
+    text = sys.stdin.readline(MAX_SECRET_CHARACTERS) if is_piped else getpass.getpass(prompt)
+    secret = text.rstrip("\r\n")
+    if not secret:
+        raise InvalidInputError("no password or token was given")
+    return secret

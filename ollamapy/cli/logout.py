@@ -1,0 +1,28 @@
+"""`ollamapy logout`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from ollamapy.cli import render
+from ollamapy.config import read_settings
+from ollamapy.errors import NotFoundError
+from ollamapy.names import DEFAULT_HOST
+from ollamapy.registry import HUB_HOSTS, CredentialsFile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument(
+        "registry", metavar="REGISTRY", nargs="?", default=DEFAULT_HOST, help=f"host[:port] (default {DEFAULT_HOST})"
+    )
+
+
+def command(*, registry: str) -> None:
+    """Forget what `login` keeps of a registry; keys and the configuration stay as they are."""
+    host = registry.lower()
+    kept = CredentialsFile(read_settings(os.environ).credentials_file)
+    if not kept.remove(HUB_HOSTS[0] if host in HUB_HOSTS else host):
+        raise NotFoundError(f"nobody is logged in to {registry}")
+    render.line(f"logged out of {registry}")
