@@ -88,8 +88,10 @@ def make_key(path: Path) -> SigningKey:
         with os.fdopen(file, "wb") as private:
             private.write(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
         path.with_suffix(".pub").write_text(made.public_text + "\n", "utf-8")
-    except FileExistsError:  # another process was faster
-        return load_key([path])
+    except FileExistsError as exc:
+        if not path.is_file():  # a link that leads nowhere, for example
+            raise _unusable(path, "it is no file") from exc
+        return load_key([path])  # another process was faster
     except OSError as exc:
         raise _unusable(path, (exc.strerror or "unknown error").lower()) from exc
     return made

@@ -145,6 +145,6 @@ class Puller:
         return {str(p.relative_to(root)): p.read_bytes() for p in files if "uploads" not in p.parts}
 
 
-def plain(registry: FakeRegistry, **fields: str) -> Registry:
+def plain(registry: FakeRegistry, **fields: Any) -> Registry:
     """How a fake registry is configured."""
     return Registry(host=registry.host, url=registry.base_url, **fields)
