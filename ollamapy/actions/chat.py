@@ -38,7 +38,7 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
     check_chat(found, request)
     ask = Ask(
         options=options,
-        template_source=found.template_source,
+        template_source=found.template_for(tools=bool(request.tools)),
         started=started,
         clock=services.clock,
         grammar=grammar_of(request.format),

@@ -20,12 +20,20 @@ CACHED_MODELS = 256
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A stored model, the header of its weights and what it can do."""
+    """A stored model, the header of its weights and what it can do.
+
+    `tool_template` is a second template that some files have, for chats with tools; empty if there is none.
+    """
 
     model: Model
     header: Header
     capabilities: tuple[str, ...]
     template_source: str
+    tool_template: str = ""
+
+    def template_for(self, *, tools: bool) -> str:
+        """Return the text of the template that renders a chat with or without tools."""
+        return self.tool_template if tools and self.tool_template else self.template_source
 
     def require(self, capability: str, complaint: str) -> None:
         """Raise UnsupportedError with that complaint where the model lacks the capability."""
@@ -107,8 +115,10 @@ def read_model(store: Store, name: ModelName, go_templates: bool | None = None) 
         raise ManifestError(
             f"model '{name}' is damaged ({exc.message}); remove it with `ollamapy rm`, and create or pull it again"
         ) from exc
-    template = choose_template(model.template, header.chat_template() or None, go_templates)
-    abilities = capabilities(model, header, template)
+    embedded = header.chat_template() or None
+    template = choose_template(model.template, embedded, go_templates)
+    tool_template = header.chat_template("tool_use") or "" if template == embedded else ""
+    abilities = capabilities(model, header, template, tool_template)
     if template is None:
         template = fallback_template(str(name)) if "completion" in abilities else ""
-    return ResolvedModel(model, header, abilities, template)
+    return ResolvedModel(model, header, abilities, template, tool_template)

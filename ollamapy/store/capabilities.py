@@ -42,12 +42,16 @@ _PARSERS = {
 _PARSERS_WITHOUT_TOOLS = ("olmo3-think",)
 
 
-def capabilities(model: Model, header: Header, template: str | None) -> tuple[str, ...]:
-    """Return what a model can do with the template in force: completion, tools, thinking and such."""
+def capabilities(model: Model, header: Header, template: str | None, tool_template: str = "") -> tuple[str, ...]:
+    """Return what a model can do with the template in force: completion, tools, thinking and such.
+
+    `tool_template` is a second one, which renders chats with tools.
+    """
     config = model.config
     found = [*(config.capabilities or ()), *_of_header(header), *_of_projectors(model)]
     if not header.has_pooling:
         found += _of_template(template or "")
+        found += ["tools"] if tool_template else []
     if config.parser in _PARSERS and config.parser not in _PARSERS_WITHOUT_TOOLS:
         found.append("tools")
     if _PARSERS.get(config.parser) or "gptoss" in (config.model_family, header.architecture.replace("-", "")):

@@ -198,6 +198,28 @@ def test_a_forced_call_of_a_family_arrives_by_each_api(families: Daemon, name: s
     assert answers == [{"content": "", "reasoning": "", "calls": [call]}] * len(APIS)
 
 
+def test_a_file_with_a_template_for_tools_uses_it_where_there_are_some(
+    real: Daemon, shared_models: Path, tmp_path: Path
+) -> None:
+    body = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    calling = body + '{% for t in tools %}<tool_call>{"name": "{{ t.function.name }}"}</tool_call>{% endfor %}'
+    path = tmp_path / "two.gguf"
+    source = shared_models / "gguf" / "stories260K-f16.gguf"
+    write_family_model(source, path, [], {"default": body, "tool_use": calling})
+    data = path.read_bytes()
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert real.client.post(f"/api/blobs/{digest}", content=data).status_code == 201
+    assert real.lines("/api/create", {"model": "two", "files": {"m.gguf": digest}})[-1] == {"status": "success"}
+    ask = {"model": "two", "messages": ASK}
+    assert real.client.post("/api/render", json=ask).json()["prompt"] == "user: Weather?\n"
+    prompt = real.client.post("/api/render", json={**ask, "tools": [TOOL]}).json()["prompt"]
+    assert prompt == 'user: Weather?\n<tool_call>{"name": "get_weather"}</tool_call>'
+    assert "tools" in real.client.post("/api/show", json={"model": "two"}).json()["capabilities"]
+    call = {"name": "get_weather", "arguments": ARGUMENTS, "index": 0}
+    answer = native(real, False, model="two", messages=ASK, tools=[TOOL], tool_choice="required")
+    assert answer["calls"] == [call]
+
+
 def test_the_arguments_of_a_call_stream_while_they_are_written(real: Daemon) -> None:
     body = {"model": "wren", "messages": ASK, "tools": [TOOL], "tool_choice": "required", "stream": True}
     events = [json.loads(event) for event in real.events("/v1/chat/completions", body) if event != "[DONE]"]
