@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from jinja2.utils import Namespace
 
 from ollamapy.errors import TemplateError
 
 STEP_BYTES = 64  # what one loop step, call or filter may leave behind at least
+WALK_STEPS = 16  # loop steps between two looks at the clock
 _EMPTY: dict[str, Any] = {}
 CONTAINERS = (dict, list, tuple, type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items()))
 
@@ -54,15 +55,20 @@ class Meter:
 
     def step(self) -> None:
         """Count one loop step or call."""
-        self.charge(STEP_BYTES)
-        if self._clock() > self._deadline:
-            raise TemplateError(f"the chat template ran for more than {self.bounds.seconds:g} seconds")
+        self._left -= STEP_BYTES
+        if self._left < 0 or self._clock() > self._deadline:
+            self._exceeded()
 
     def charge(self, size_bytes: int) -> None:
         """Count memory that was made."""
         self._left -= size_bytes
         if self._left < 0:
+            self._exceeded()
+
+    def _exceeded(self) -> NoReturn:
+        if self._left < 0:
             raise TemplateError(f"the chat template used more than {self.bounds.work_bytes >> 20} MiB of memory")
+        raise TemplateError(f"the chat template ran for more than {self.bounds.seconds:g} seconds")
 
     def output(self, n_chars: int) -> None:
         """Count text of the result."""
@@ -92,12 +98,15 @@ class Meter:
 
     def made(self, value: Any) -> Any:
         """Count a new value and return it."""
-        self.step()
         kind = type(value)
         if kind is str:
-            self.check_chars(len(value))
-            self.charge(sys.getsizeof(value))
-        elif kind is int:
+            self._left -= STEP_BYTES + len(value) * (1 if value.isascii() else 4)
+            if self._left < 0 or self._clock() > self._deadline or len(value) > self.bounds.value_chars:
+                self.check_chars(len(value))
+                self._exceeded()
+            return value
+        self.step()
+        if kind is int:
             self.check_bits(value.bit_length())
         elif kind is list or kind is dict or kind is tuple:
             self.check_items(len(value))
@@ -105,9 +114,11 @@ class Meter:
         return value
 
     def walked(self, iterable: Iterable[Any]) -> Iterator[Any]:
-        """Count each item of an iterable as it is taken."""
-        for item in iterable:
-            self.step()
+        """Count the items of an iterable as they are taken, a few at a time."""
+        for index, item in enumerate(iterable):
+            if index % WALK_STEPS == 0:
+                self.charge(STEP_BYTES * (WALK_STEPS - 1))
+                self.step()
             yield item
 
     def items(self, iterable: Iterable[Any]) -> list[Any]:

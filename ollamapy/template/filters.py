@@ -24,6 +24,7 @@ from ollamapy.types import Json
 
 METER = "0meter"  # variables and filters whose names no template can spell
 STEP = "0step"
+WALKED = "0walked"
 DATA = "0data"
 MADE = "0made"
 COMPARED = "0compared"
@@ -160,6 +161,11 @@ def _count_step(context: Context, value: Any) -> Any:
 
 
 @pass_context
+def _count_items(context: Context, value: Any) -> Iterator[Any]:
+    return meter_of(context).walked(value)
+
+
+@pass_context
 def _count_data(context: Context, n_chars: int) -> None:
     meter_of(context).charge(n_chars)
 
@@ -173,6 +179,7 @@ _INTERNAL: Mapping[str, Callable[..., Any]] = {
     COMPARED: _compared,
     DATA: _count_data,
     MADE: _count_value,
+    WALKED: _count_items,
     STEP: _count_step,
 }
 

@@ -20,6 +20,9 @@ _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 def add(meter: Meter, left: Any, right: Any) -> Any:
     """Return left + right."""
+    if type(left) is str and type(right) is str:
+        meter.check_chars(len(left) + len(right))
+        return meter.made(left + right)
     if meter.bounds.forgives and isinstance(left, str) and isinstance(right, Undefined):
         return left
     if meter.bounds.forgives and isinstance(left, Undefined) and isinstance(right, str):

@@ -67,6 +67,11 @@ class Formatter(SandboxedFormatter):
         return super().convert_field(value, conversion)
 
 
+# A namespace looks each name up by two calls in Python, and templates do that in loops within loops.
+_VARIABLES = "_Namespace__attrs"
+_variables_of: Callable[[Any, str], dict[str, Any]] = object.__getattribute__
+
+
 class GenerationTag(Extension):
     """`{% generation %}…{% endgeneration %}`, which marks the assistant's text for training: transparent here."""
 
@@ -115,6 +120,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return `obj.attribute` as templates mean it: an allowed method, else an item."""
         kind = type(obj)
+        if kind is Namespace and not attribute.startswith("_"):
+            found = _variables_of(obj, _VARIABLES).get(attribute, missing)
+            return self.undefined(obj=obj, name=attribute) if found is missing else found
         if attribute in _METHODS.get(kind, ()):
             return Format(obj) if kind is str and attribute == "format" else getattr(obj, attribute)
         if kind is dict:
@@ -122,9 +130,6 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
                 return obj[attribute]
             except KeyError:
                 return self.undefined(obj=obj, name=attribute)
-        if kind is Namespace and not attribute.startswith("_"):
-            found = getattr(obj, attribute, missing)
-            return self.undefined(obj=obj, name=attribute) if found is missing else found
         if isinstance(obj, _JINJA_TYPES):
             return super().getattr(obj, attribute)
         if isinstance(obj, tuple) and attribute in getattr(kind, "_fields", ()):
@@ -153,10 +158,12 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         meter = meter_of(context)
         meter.step()
         if type(obj) is Macro:  # the template's own text: nothing in it needs the checks below
-            return meter.made(context.call(obj, *args, **kwargs))
+            kwargs.pop("_loop_vars", None)  # Jinja adds these two for functions that take the context
+            kwargs.pop("_block_vars", None)
+            return meter.made(obj(context.eval_ctx, *args, **kwargs))
         owner = getattr(obj, "__self__", None)
         if isinstance(obj, Format) or isinstance(owner, str):
-            kwargs.pop("_loop_vars", None)  # Jinja adds these two for functions that take the context
+            kwargs.pop("_loop_vars", None)
             kwargs.pop("_block_vars", None)
         if isinstance(obj, Format):
             meter.check_chars(len(obj.text))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
 from ollamapy.errors import TemplateError
-from ollamapy.template.filters import COMPARED, CONCATENATE, DATA, MADE, STEP
+from ollamapy.template.filters import COMPARED, CONCATENATE, DATA, MADE, STEP, WALKED
 
 _SMALL_LITERAL = 8
 _REFUSED: dict[type[nodes.Node], str] = {
@@ -33,6 +34,9 @@ def bound_template(tree: nodes.Template) -> nodes.Template:
 class _Bounding(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
+        if node.test is None and not _asks_for_loop(node):  # cheaper, and some templates have loops in loops
+            node.iter = _filter(node.iter, WALKED, node.lineno)
+            return node
         node.body.insert(0, _statement(STEP, node.lineno))
         if node.test is not None:
             step = _filter(nodes.Const(True, lineno=node.lineno), STEP, node.lineno)
@@ -76,6 +80,17 @@ class _Bounding(NodeTransformer):
             for operand in node.ops:
                 operand.expr = _filter(operand.expr, COMPARED, node.lineno)
         return node
+
+
+def _asks_for_loop(node: nodes.For) -> bool:
+    """Return whether the body needs to know about the loop it is in, which wants the iterable itself."""
+    return node.recursive or any(name.name == "loop" for part in node.body for name in _names(part))
+
+
+def _names(node: nodes.Node) -> Iterator[nodes.Name]:
+    if isinstance(node, nodes.Name):
+        yield node
+    yield from node.find_all(nodes.Name)
 
 
 def _is_constant(node: nodes.Node) -> bool:
