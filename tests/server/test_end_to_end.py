@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import ollama
 import openai
 import pytest
 
@@ -172,21 +171,6 @@ def test_a_killed_worker_ends_its_streams_with_an_error_and_the_next_request_wor
         *_, last = lines
     assert "killed by signal 9" in json.loads(last)["error"]
     assert text_of(story.lines("/api/generate", FREE))
-
-
-def test_the_ollama_package_is_served(real):
-    with ollama.Client(host=real.url, trust_env=False) as client:
-        assert "Wren" in client.chat("wren", messages=WHO).message.content
-        streamed = client.chat("wren", messages=WHO, stream=True)
-        assert "Wren" in "".join(part.message.content or "" for part in streamed)
-        assert client.show("wren").modelinfo["general.architecture"] == "llama"
-        assert "wren:latest" in [model.model for model in client.list().models]
-        assert client.ps().models[0].context_length
-        client.create("tmp", from_="wren", system="x", parameters={"temperature": 1})
-        assert client.copy("tmp", "tmp2").status == "success"
-        assert client.delete("tmp").status == client.delete("tmp2").status == "success"
-        with pytest.raises(ollama.ResponseError, match="not found"):
-            client.chat("tmp", messages=WHO)
 
 
 def test_the_openai_package_is_served(real):
