@@ -99,7 +99,7 @@ def _is_constant(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Const)
 
 
-def _filter(node: nodes.Expr, name: str, line: int) -> nodes.Filter:
+def _filter(node: nodes.Node, name: str, line: int) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=line)
 
 
