@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,9 +20,12 @@ from ollamapy.dialects.native import (
     ListRecord,
     LoadedListRecord,
     ProgressRecord,
+    PromptRecord,
     PruneRecord,
     Record,
     ShowRecord,
+    TextRecord,
+    TokensRecord,
     VersionRecord,
 )
 from ollamapy.dialects.native_embed import EmbedAnswer, RerankRecord
@@ -131,6 +134,18 @@ class AsyncClient:
     async def prune(self, *, dry_run: bool = False) -> PruneRecord:
         """Remove what no model needs and return it; `dry_run` only returns it."""
         return await self._ask(calls.prune(dry_run=dry_run), PruneRecord)
+
+    async def render(self, request: ChatRequest | GenerateRequest) -> PromptRecord:
+        """Return the prompt that a request would give the model."""
+        return await self._ask(calls.render(request), PromptRecord)
+
+    async def tokenize(self, model: str, text: str) -> TokensRecord:
+        """Return the tokens of a text; raises ModelNotFoundError."""
+        return await self._ask(calls.tokenize(model, text), TokensRecord)
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> TextRecord:
+        """Return the text of tokens; raises ModelNotFoundError."""
+        return await self._ask(calls.detokenize(model, tokens), TextRecord)
 
     async def unload(self, model: str) -> None:
         """Take a model out of memory; raises ModelNotFoundError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,9 +20,12 @@ from ollamapy.dialects.native import (
     ListRecord,
     LoadedListRecord,
     ProgressRecord,
+    PromptRecord,
     PruneRecord,
     Record,
     ShowRecord,
+    TextRecord,
+    TokensRecord,
     VersionRecord,
 )
 from ollamapy.dialects.native_embed import EmbedAnswer, RerankRecord
@@ -132,6 +135,18 @@ class Client:
     def prune(self, *, dry_run: bool = False) -> PruneRecord:
         """Remove what no model needs and return it; `dry_run` only returns it."""
         return self._ask(calls.prune(dry_run=dry_run), PruneRecord)
+
+    def render(self, request: ChatRequest | GenerateRequest) -> PromptRecord:
+        """Return the prompt that a request would give the model."""
+        return self._ask(calls.render(request), PromptRecord)
+
+    def tokenize(self, model: str, text: str) -> TokensRecord:
+        """Return the tokens of a text; raises ModelNotFoundError."""
+        return self._ask(calls.tokenize(model, text), TokensRecord)
+
+    def detokenize(self, model: str, tokens: Sequence[int]) -> TextRecord:
+        """Return the text of tokens; raises ModelNotFoundError."""
+        return self._ask(calls.detokenize(model, tokens), TextRecord)
 
     def unload(self, model: str) -> None:
         """Take a model out of memory; raises ModelNotFoundError."""

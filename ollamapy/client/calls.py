@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -92,6 +92,22 @@ def rerank(request: RerankRequest) -> Call:
     }
     body = {"query": request.query, "documents": list(request.documents), **_present(fields), **_load_fields(request)}
     return _post("/api/rerank", {"model": request.model, **body}, request.model)
+
+
+def render(request: ChatRequest | GenerateRequest) -> Call:
+    """Ask for the prompt that a request would give the model."""
+    call = chat(request) if isinstance(request, ChatRequest) else generate(request)
+    return replace(call, path="/api/render")
+
+
+def tokenize(model: str, text: str) -> Call:
+    """Ask for the tokens of a text."""
+    return _post("/api/tokenize", {"model": model, "content": text}, model)
+
+
+def detokenize(model: str, tokens: Sequence[int]) -> Call:
+    """Ask for the text of tokens."""
+    return _post("/api/detokenize", {"model": model, "tokens": list(tokens)}, model)
 
 
 def unload(model: str) -> Call:
