@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 
 from ollamapy.actions.build import build_model
+from ollamapy.actions.plan import Plan, find_plan
 from ollamapy.actions.services import Services
 from ollamapy.errors import BlobNotFoundError, ManifestError, ModelNotFoundError, RegistryError, TransferError
+from ollamapy.gguf import check_file
 from ollamapy.names import Digest, ModelName
-from ollamapy.registry import Wanted, choose_files
-from ollamapy.store import WEIGHTS_TYPE, Manifest, Store, parse_manifest
+from ollamapy.registry import Wanted
+from ollamapy.store import Store
 from ollamapy.types import CreateRequest, Progress, TransferRequest
 
 SHORT_DIGITS = 12
-GGUF_TYPES = {
-    "application/vnd.docker.ai.gguf.v3": "model.gguf",
-    "application/vnd.docker.ai.mmproj": "mmproj.gguf",
-    "application/vnd.cncf.model.weight.v1.gguf": "model.gguf",
-}
-"""How other programs call GGUF files in a registry, and a name for such a file."""
 TRIES = 3  # a blob that was there may be deleted before the manifest names it
 
-Opener = Callable[[Digest, int, int | None], AbstractAsyncContextManager[Any]]
 logger = logging.getLogger("ollamapy.actions")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What has to be fetched and what is made of it: `manifest` is written as it is, or a model made of `files`."""
-
-    blobs: tuple[tuple[Digest, int], ...]
-    open_blob: Opener
-    manifest: bytes = b""
-    files: tuple[tuple[str, Digest], ...] = ()
 
 
 async def pull(services: Services, request: TransferRequest) -> AsyncGenerator[Progress, None]:
@@ -47,12 +30,14 @@ async def pull(services: Services, request: TransferRequest) -> AsyncGenerator[P
     Raises InvalidInputError for a registry that is not configured, DiskFullError, RegistryError, StoreError.
     """
     name = ModelName.parse(request.model)
-    plan_of = _find_plan(services, name, is_plain=request.model.strip().lower().startswith("http://"))
+    plan_of = find_plan(services, name, is_plain=request.model.strip().lower().startswith("http://"))
     yield Progress("pulling manifest")
     try:
         plan = await plan_of()
     except RegistryError as exc:
         raise with_prefix("pull model manifest: ", exc) from exc
+    for note in plan.notes:
+        yield Progress(note)
     replaced = await asyncio.to_thread(_digests, services.store, name)
     for attempt in range(1, TRIES + 1):
         async with aclosing(_fetch_all(services, plan)) as steps:
@@ -72,53 +57,6 @@ async def pull(services: Services, request: TransferRequest) -> AsyncGenerator[P
         yield Progress("removing unused layers")
     logger.info("pulled %s", name)
     yield Progress("success")
-
-
-def _find_plan(services: Services, name: ModelName, *, is_plain: bool) -> Callable[[], Any]:
-    """Return what asks the registry, after checking that it may be asked."""
-    if services.remotes.is_hub(name):
-        hub = services.remotes.hub(name)
-
-        async def of_hub() -> Plan:
-            model = choose_files(await hub.list_files(), name.tag)
-            by_digest = {file.digest: file for file in model.files}
-            return Plan(
-                tuple((file.digest, file.size_bytes) for file in by_digest.values()),
-                lambda digest, first, end: hub.open_file(by_digest[digest], first, end),
-                files=tuple((PurePosixPath(file.path).name, file.digest) for file in model.files),
-            )
-
-        return of_hub
-    repository = services.remotes.source(name, plain=is_plain)
-
-    async def of_repository() -> Plan:
-        data = await repository.read_manifest()
-        try:
-            return plan_manifest(data, repository.open_blob)
-        except ManifestError as exc:
-            raise TransferError(exc.message) from exc
-
-    return of_repository
-
-
-def plan_manifest(data: bytes, open_blob: Opener) -> Plan:
-    """Return what a manifest asks for; raises ManifestError, TransferError for one that is no model."""
-    manifest = parse_manifest(data)
-    sizes = {layer.digest: layer.size for layer in (*manifest.layers, manifest.config)}
-    if manifest.of_type(WEIGHTS_TYPE):
-        return Plan(tuple((digest, sizes[digest]) for digest in manifest.digests), open_blob, manifest=data)
-    files = _foreign_files(manifest)
-    if not files:
-        raise TransferError("the manifest names no GGUF file; it is no model that llama.cpp can run")
-    blobs = tuple((digest, sizes[digest]) for digest in dict.fromkeys(digest for _, digest in files))
-    return Plan(blobs, open_blob, files=files)
-
-
-def _foreign_files(manifest: Manifest) -> tuple[tuple[str, Digest], ...]:
-    found = [layer for layer in manifest.layers if layer.media_type in GGUF_TYPES]
-    if not any(GGUF_TYPES[layer.media_type] == "model.gguf" for layer in found):
-        return ()
-    return tuple((f"{index}-{GGUF_TYPES[layer.media_type]}", layer.digest) for index, layer in enumerate(found))
 
 
 async def _fetch_all(services: Services, plan: Plan) -> AsyncGenerator[Progress, None]:
@@ -166,8 +104,19 @@ def _write(store: Store, name: ModelName, plan: Plan) -> None:
         _check_sizes(store, plan)
         store.put_manifest(name, plan.manifest)
         return
-    request = CreateRequest(model=str(name), files={path: str(digest) for path, digest in plan.files})
+    files = {path: str(digest) for path, digest in plan.files}
+    texts = plan.texts
+    if texts.jinja_template and not texts.template and not _has_template(store, plan):
+        texts = replace(texts, template=texts.jinja_template)
+    request = CreateRequest(
+        model=str(name), files=files, template=texts.template, system=texts.system, parameters=texts.parameters
+    )
     build_model(store, name, request)
+
+
+def _has_template(store: Store, plan: Plan) -> bool:
+    """Tell whether one of the files says how prompts are written."""
+    return any(check_file(store.open_blob(digest)).chat_template() for _, digest in plan.files)
 
 
 def _check_sizes(store: Store, plan: Plan) -> None:

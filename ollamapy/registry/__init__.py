@@ -6,7 +6,7 @@ from ollamapy.registry.client import Repository
 from ollamapy.registry.credentials import Credential, CredentialsFile
 from ollamapy.registry.download import Pace
 from ollamapy.registry.http import Limits
-from ollamapy.registry.huggingface import choose_files
+from ollamapy.registry.huggingface import JINJA_TEMPLATE, PARAMS, SYSTEM, TEMPLATE, choose_files
 from ollamapy.registry.remotes import HUB_HOSTS, Remotes
 from ollamapy.registry.retries import Retries
 from ollamapy.registry.transfers import Wanted
@@ -14,6 +14,10 @@ from ollamapy.registry.upload import Upload, write_manifest
 
 __all__ = [
     "HUB_HOSTS",
+    "JINJA_TEMPLATE",
+    "PARAMS",
+    "SYSTEM",
+    "TEMPLATE",
     "Credential",
     "CredentialsFile",
     "Limits",

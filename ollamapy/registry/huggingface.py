@@ -24,6 +24,10 @@ from ollamapy.registry.session import expect
 
 MAX_LISTING_BYTES = 8 << 20
 MAX_PAGES = 20
+MAX_TEXT_BYTES = 1 << 20
+TEMPLATE, SYSTEM, PARAMS, JINJA_TEMPLATE = "template", "system", "params", "chat_template.jinja"
+TEXTS = (TEMPLATE, SYSTEM, PARAMS, JINJA_TEMPLATE)
+"""Files beside the weights that say how a model is to be run; the first three are those of Ollama's users."""
 PREFERRED = ("Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1", "Q5_K_M", "Q5_K_S", "Q3_K_M", "IQ4_XS", "IQ4_NL", "Q6_K", "Q8_0",
              "BF16", "F16")  # fmt: skip
 PROJECTORS = ("F16", "BF16", "F32", "Q8_0")
@@ -41,6 +45,18 @@ class HubFile:
     path: str
     digest: Digest
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a repository has: its GGUF files, and which of `TEXTS`."""
+
+    files: tuple[HubFile, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def __add__(self, other: Listing) -> Listing:
+        """Return both."""
+        return Listing(self.files + other.files, self.texts + other.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +93,10 @@ class HubRepository:
         self.name = name
         self.repository = f"{name.namespace}/{name.model}"
 
-    async def list_files(self) -> list[HubFile]:
-        """Return the GGUF files; raises RemoteNotFoundError, UnauthorizedError, RegistryUnavailableError."""
+    async def list_files(self) -> Listing:
+        """Return what there is; raises RemoteNotFoundError, UnauthorizedError, RegistryUnavailableError."""
         url = f"{self._hub.url}/api/models/{self.repository}/tree/main?" + urlencode({"recursive": "true"})
-        found: list[HubFile] = []
+        found = Listing()
         for _ in range(MAX_PAGES):
             body, link = await self._retries.run(lambda url=url: self._read_page(url))  # type: ignore[misc]
             found += parse_listing(body)
@@ -91,6 +107,20 @@ class HubRepository:
             if origin(url) != origin(self._hub.url):
                 raise TransferError("the list of the repository's files goes on at another host; this is refused")
         raise TransferError("the repository has too many files")
+
+    async def read_text(self, path: str) -> str:
+        """Return the content of a small file; raises as `list_files` does."""
+        data = await self._retries.run(lambda: self._read_small(path))
+        try:
+            return data.decode()
+        except UnicodeDecodeError as exc:
+            raise TransferError(f"the file {path} of the repository is no text in UTF-8") from exc
+
+    async def _read_small(self, path: str) -> bytes:
+        url = f"{self._hub.url}/{self.repository}/resolve/main/{quote(path)}"
+        async with self._http.open(Request("GET", url, {}, self._authorization())) as reply:
+            expect(reply, 200)
+            return await reply.read(MAX_TEXT_BYTES)
 
     @asynccontextmanager
     async def open_file(self, file: HubFile, first: int, end: int | None) -> AsyncIterator[Reply]:
@@ -128,17 +158,18 @@ async def check_hub(http: Http, hub: Registry) -> bool:
         return True
 
 
-def parse_listing(body: bytes) -> list[HubFile]:
-    """Read a page of a repository's files and return the GGUF files; raises TransferError."""
+def parse_listing(body: bytes) -> Listing:
+    """Read a page of a repository's files; raises TransferError."""
     try:
-        entries = msgspec.json.decode(body, type=list[_Entry])
-        return [
+        entries = [entry for entry in msgspec.json.decode(body, type=list[_Entry]) if entry.type == "file"]
+        files = tuple(
             HubFile(entry.path, Digest(entry.lfs.oid), entry.lfs.size)
             for entry in entries
-            if entry.type == "file" and entry.lfs and entry.path.lower().endswith(".gguf") and entry.lfs.size >= 0
-        ]
+            if entry.lfs and entry.path.lower().endswith(".gguf") and entry.lfs.size >= 0
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidDigestError) as exc:
         raise TransferError("the list of the repository's files is malformed") from exc
+    return Listing(files, tuple(entry.path for entry in entries if entry.path in TEXTS))
 
 
 def quant_of(path: str) -> str:
@@ -153,7 +184,7 @@ def choose_files(files: Sequence[HubFile], tag: str) -> HubModel:
     Raises:
         RemoteNotFoundError: there is none; the message names those that there are.
     """
-    weights = [file for file in files if not _is_projector(file.path)]
+    weights = [file for file in files if not _is_projector(file.path) and not _is_other(file.path)]
     firsts = [file for file in weights if _shard(file.path)[1] == 1]
     if not firsts:
         raise RemoteNotFoundError("the repository has no GGUF file; look for one whose name ends in -GGUF")
@@ -161,7 +192,7 @@ def choose_files(files: Sequence[HubFile], tag: str) -> HubModel:
     if chosen is None:
         known = sorted({quant_of(file.path) for file in firsts} - {""})
         raise RemoteNotFoundError(f"the repository has no {tag[:80]}; it has {', '.join(known)[:400] or 'other names'}")
-    return HubModel(_shards(weights, chosen), _projector(files))
+    return HubModel(_shards(weights, chosen), _projector([file for file in files if _is_projector(file.path)], chosen))
 
 
 def _by_tag(firsts: Sequence[HubFile], tag: str) -> HubFile | None:
@@ -198,6 +229,25 @@ def _is_projector(path: str) -> bool:
     return "mmproj" in PurePosixPath(path).name.lower()
 
 
-def _projector(files: Sequence[HubFile]) -> HubFile | None:
-    found = {quant_of(file.path): file for file in reversed(files) if _is_projector(file.path)}
-    return next((found[quant] for quant in PROJECTORS if quant in found), next(iter(found.values()), None))
+def _is_other(path: str) -> bool:
+    """Tell statistics for quantizing, which are GGUF files too."""
+    return "imatrix" in PurePosixPath(path).name.lower()
+
+
+def _projector(files: Sequence[HubFile], weights: HubFile) -> HubFile | None:
+    """Return the projector of a model: one of its name before others, then one in its folder, then by precision."""
+
+    def rank(file: HubFile) -> tuple[bool, bool, bool, int]:
+        quant, model, own = quant_of(file.path), _base_name(weights.path), _base_name(file.path)
+        is_beside = PurePosixPath(file.path).parent == PurePosixPath(weights.path).parent
+        precision = PROJECTORS.index(quant) if quant in PROJECTORS else len(PROJECTORS)
+        return model != own, not model.endswith(own), not is_beside, precision
+
+    return min(files, key=rank, default=None)
+
+
+def _base_name(path: str) -> str:
+    """Return what a file's name says of the model alone: no quantization, no number of a shard, no `mmproj`."""
+    name = re.sub(r"\.gguf$", "", PurePosixPath(_shard(path)[0]).name, flags=re.IGNORECASE)
+    bare = re.sub(r"mmproj(-model)?", "", _QUANT.sub("", name), flags=re.IGNORECASE)
+    return bare.strip("-._ ").lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -11,8 +12,16 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ollamapy.errors import RegistryError, RemoteNotFoundError, TransferError, UnauthorizedError
 from ollamapy.names import Digest, ModelName
-from ollamapy.registry.huggingface import HubFile, choose_files, parse_listing, quant_of
-from ollamapy.store import PROJECTOR_TYPE, WEIGHTS_TYPE
+from ollamapy.registry import Credential, CredentialsFile
+from ollamapy.registry.huggingface import TEXTS, HubFile, choose_files, parse_listing, quant_of
+from ollamapy.store import (
+    PARAMS_TYPE,
+    PROJECTOR_TYPE,
+    SYSTEM_TYPE,
+    TEMPLATE_TYPE,
+    WEIGHTS_TYPE,
+)
+from tests import gguf_builder as gb
 from tests.fakes.ollama_api import serving
 from tests.fakes.registry import FakeRegistry, Puller, digest_of, fake_registry, plain, ranged
 
@@ -60,6 +69,18 @@ def test_a_projector_comes_with_it():
     ]
 
 
+def test_of_several_projectors_the_one_of_the_model_comes():
+    names = ("web-Q4_K_M.gguf", "b-Q8_0.gguf", "mmproj-b-F16.gguf", "mmproj-web-F32.gguf")
+    assert chosen("Q4_K_M", *names) == ["web-Q4_K_M.gguf", "mmproj-web-F32.gguf"]
+    assert chosen("Q8_0", *names) == ["b-Q8_0.gguf", "mmproj-b-F16.gguf"]
+    general = ("x/m-Q8_0.gguf", "mmproj-model-f16.gguf", "x/mmproj-BF16.gguf", "mmproj-other-f16.gguf")
+    assert chosen("latest", *general) == ["x/m-Q8_0.gguf", "x/mmproj-BF16.gguf"]
+
+
+def test_statistics_for_quantizing_are_no_model():
+    assert chosen("latest", "imatrix_x.gguf", "m.gguf") == ["m.gguf"]
+
+
 def test_all_parts_of_a_split_file_come_in_order():
     parts = [f"Q8_0/a-Q8_0-0000{n}-of-00003.gguf" for n in (2, 1, 3)]
     assert chosen("Q8_0", "a-Q4_0.gguf", *parts) == sorted(parts)
@@ -100,15 +121,19 @@ class Hub(FakeRegistry):
         if path == "/api/models/me/repo/tree/main":
             names = sorted(self.files)
             page = int(request.query_params.get("cursor", "0"))
-            entries = [
-                {"type": "file", "path": n, "lfs": {"oid": digest_of(self.files[n])[7:], "size": len(self.files[n])}}
-                for n in names[page : page + 1]
-            ]
+            entries = [self.entry(name) for name in names[page : page + 1]]
             link = f'<{self.base_url}{path}?cursor={page + 1}>; rel="next"' if page + 1 < len(names) else ""
             return Response(json.dumps([{"type": "directory", "path": "x"}, *entries]), headers={"link": link})
+        if path.removeprefix("/me/repo/resolve/main/") in TEXTS:
+            return Response(self.files[path.removeprefix("/me/repo/resolve/main/")])
         if path.startswith("/me/repo/resolve/main/"):
             return RedirectResponse(f"{self.storage.base_url}/{path.removeprefix('/me/repo/resolve/main/')}")
         return response
+
+    def entry(self, name: str) -> dict[str, Any]:
+        data = self.files[name]
+        lfs = {"lfs": {"oid": digest_of(data)[7:], "size": len(data)}} if name.endswith(".gguf") else {}
+        return {"type": "file", "path": name, "oid": "0" * 40, "size": len(data), **lfs}
 
 
 @pytest.fixture
@@ -120,7 +145,7 @@ def hub(wren_gguf):
             yield hub
 
 
-def puller(tmp_path, hub: Hub, **fields: str) -> Puller:
+def puller(tmp_path, hub: Hub, **fields: Any) -> Puller:
     return Puller(tmp_path, plain(hub.storage), hf_endpoint=hub.base_url, **fields)
 
 
@@ -168,3 +193,64 @@ def test_a_split_model_is_made_of_all_its_parts(tmp_path, hub, shared_models):
     assert owner.pull("hf.co/me/repo")[-1].status == "success"
     layers = owner.store.read_manifest(ModelName.parse("hf.co/me/repo")).manifest.of_type(WEIGHTS_TYPE)
     assert [str(layer.digest) for layer in layers] == [digest_of(path.read_bytes()) for path in parts]
+
+
+def layers_of(owner: Puller, media_type: str) -> list[bytes]:
+    manifest = owner.store.read_manifest(ModelName.parse("hf.co/me/repo")).manifest
+    return [owner.store.read_blob(layer.digest) for layer in manifest.of_type(media_type)]
+
+
+def test_template_system_and_parameters_of_the_repository_become_the_models(tmp_path, hub):
+    hub.files |= {"template": b"{{ .Prompt }}!", "system": b"Be brief.", "params": b'{"stop": ["<e>"], "top_k": 3}'}
+    owner = puller(tmp_path, hub)
+    owner.pull("hf.co/me/repo")
+    assert layers_of(owner, TEMPLATE_TYPE) == [b"{{ .Prompt }}!"]
+    assert layers_of(owner, SYSTEM_TYPE) == [b"Be brief."]
+    assert [json.loads(data) for data in layers_of(owner, PARAMS_TYPE)] == [{"stop": ["<e>"], "top_k": 3}]
+
+
+def test_what_of_the_repository_makes_no_sense_is_told_and_left_out(tmp_path, hub):
+    hub.files |= {"template": b"{{ .Prompt", "params": b'{"top_k": "many"}', "system": b" \n"}
+    owner = puller(tmp_path, hub)
+    notes = [step.status for step in owner.pull("hf.co/me/repo") if step.status.startswith("leaving out")]
+    assert [note.split(":")[0] for note in notes] == [
+        "leaving out the repository's template",
+        "leaving out the repository's params",
+    ]
+    assert [layers_of(owner, kind) for kind in (TEMPLATE_TYPE, SYSTEM_TYPE, PARAMS_TYPE)] == [[], [], []]
+    hub.files["params"] = b"[" * 10_000
+    assert "leaving out the repository's params: it is no JSON object" in {
+        s.status for s in owner.pull("hf.co/me/repo")
+    }
+
+
+def test_a_jinja_template_beside_weights_counts_where_they_have_none(tmp_path, hub, shared_models):
+    hub.files["chat_template.jinja"] = b"{% for m in messages %}{{ m.content }}{% endfor %}"
+    owner = puller(tmp_path, hub)
+    owner.pull("hf.co/me/repo")
+    assert layers_of(owner, TEMPLATE_TYPE) == []
+    del hub.files["wren Q8_0.gguf"]
+    hub.files["m-Q8_0.gguf"] = (shared_models / "gguf" / "stories260K-q8_0.gguf").read_bytes()
+    owner.pull("hf.co/me/repo")
+    assert layers_of(owner, TEMPLATE_TYPE) == [hub.files["chat_template.jinja"]]
+
+
+def test_a_token_that_login_keeps_opens_gated_repositories(tmp_path, hub):
+    hub.token = "hf_kept"
+    kept = CredentialsFile(tmp_path / "credentials.json")
+    kept.put("hf.co", Credential(token="hf_kept"))
+    owner = puller(tmp_path, hub, credentials_file=tmp_path / "credentials.json")
+    assert owner.pull("huggingface.co/me/repo")[-1].status == "success"
+
+
+def test_a_model_with_its_projector_is_made_of_both(tmp_path, hub):
+    projector = gb.build(
+        [gb.text("general.architecture", "clip"), gb.number("clip.vision.block_count", 1)],
+        [gb.tensor("v.blk.0.attn_q.weight", [8])],
+        bytes(32),
+    )
+    hub.files["mmproj-wren-F16.gguf"] = projector
+    owner = puller(tmp_path, hub)
+    owner.pull("hf.co/me/repo")
+    assert layers_of(owner, PROJECTOR_TYPE) == [projector]
+    assert len(layers_of(owner, WEIGHTS_TYPE)) == 1
