@@ -1,7 +1,7 @@
 """The exit code and the words for each kind of error.
 
-130 is an interrupt and 2 also a command line that can't be read. What goes wrong in the daemon's store reaches a
-command as an error of the daemon, so 5 is the code of `serve` alone.
+130 is an interrupt and 2 also a command line that can't be read. What goes wrong in the daemon has the same code as in
+the command itself, where the daemon is ollamapy; Ollama's tells no kinds.
 """
 
 from __future__ import annotations

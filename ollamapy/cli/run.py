@@ -19,7 +19,7 @@ from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.client import Client
 from ollamapy.config import parse_duration, read_settings
 from ollamapy.dialects.native import ShowRecord
-from ollamapy.errors import ForbiddenError, InvalidInputError, ModelNotFoundError, ServiceError
+from ollamapy.errors import ForbiddenError, InvalidInputError, ModelNotFoundError, RegistryError, ServiceError
 from ollamapy.types import EmbedRequest, GenerateRequest, Json, Think
 
 NOT_THERE = "file does not exist"  # how a registry's ignorance is told
@@ -105,8 +105,8 @@ def find_model(client: Client, model: str, *, insecure: bool) -> ShowRecord:
     except ModelNotFoundError as exc:
         try:
             show_transfer(client.pull(model, insecure=insecure))
-        except (ForbiddenError, InvalidInputError, ServiceError) as refused:
-            if isinstance(refused, ServiceError) and NOT_THERE not in refused.message:
+        except (ForbiddenError, InvalidInputError, RegistryError, ServiceError) as refused:
+            if isinstance(refused, RegistryError | ServiceError) and NOT_THERE not in refused.message:
                 raise
             raise ModelNotFoundError(
                 model, f"{exc.message}; `ollamapy list` shows the models that there are ({refused.message})"

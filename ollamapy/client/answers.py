@@ -22,7 +22,7 @@ def decode(body: bytes, record: type[R], call: Call) -> R:
     except msgspec.DecodeError as exc:
         raise _error_in(body, call) from exc
     if isinstance(answer, ProgressRecord) and answer.error:
-        raise stream_failure(answer.error, call)
+        raise stream_failure(answer.error, answer.kind, call)
     return answer
 
 
@@ -44,6 +44,7 @@ class Lines:
 
 def _error_in(body: bytes, call: Call) -> Exception:
     try:
-        return stream_failure(msgspec.json.decode(body, type=ErrorRecord).error, call)
+        failed = msgspec.json.decode(body, type=ErrorRecord)
     except msgspec.DecodeError:
         return ServiceError(f"the answer to {call.method} {call.path} is not what Ollama's API says: {body[:80]!r}")
+    return stream_failure(failed.error, failed.kind, call)

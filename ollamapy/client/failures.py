@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from ollamapy.client.calls import Call
-from ollamapy.dialects.native import ErrorRecord, VersionRecord
+from ollamapy.dialects.native import ERROR_KINDS, ErrorRecord, VersionRecord
 from ollamapy.errors import (
     BlobNotFoundError,
     CapacityError,
@@ -28,19 +28,22 @@ _INFERENCE_PATHS = ("/api/chat", "/api/generate", "/api/embed", "/api/rerank")
 
 def failure(status: int, body: bytes, call: Call) -> OllamapyError:
     """Return the error that a status of 400 and above stands for, in the server's words where it said something."""
-    said = _message(body)
+    record = _record(body)
+    said = record.error if record else None
     if status == 404 and call.path.startswith("/api/blobs/"):
         return BlobNotFoundError(said or f"blob {call.subject} not found")
     if status == 404 and said and call.subject:
         return ModelNotFoundError(call.subject, said)
     if status in (404, 405) and said is None:
         return NotFoundError(f"the server does not know {call.method} {call.path}; is it an older or another program?")
-    return _kind(status, call)(said or f"the server refused {call.method} {call.path} with HTTP status {status}")
+    kind = ERROR_KINDS.get(record.kind) if record else None
+    return (kind or _kind(status, call))(said or f"the server refused {call.method} {call.path} with HTTP status {status}")
 
 
-def stream_failure(message: str, call: Call) -> OllamapyError:
-    """Return the error that a stream ended with, after its status had been sent."""
-    return RunnerError(message) if call.path in _INFERENCE_PATHS else ServiceError(message)
+def stream_failure(message: str, kind: str, call: Call) -> OllamapyError:
+    """Return the error that a stream ended with, after its status had been sent; Ollama's have no kind."""
+    usual = RunnerError if call.path in _INFERENCE_PATHS else ServiceError
+    return ERROR_KINDS.get(kind, usual)(message)
 
 
 def presence(status: int, body: bytes) -> Presence:
@@ -84,8 +87,8 @@ def _kind(status: int, call: Call) -> type[OllamapyError]:
     return RunnerError if call.path in _INFERENCE_PATHS else ServiceError
 
 
-def _message(body: bytes) -> str | None:
+def _record(body: bytes) -> ErrorRecord | None:
     try:
-        return msgspec.json.decode(body, type=ErrorRecord).error
+        return msgspec.json.decode(body, type=ErrorRecord)
     except msgspec.DecodeError:
         return None

@@ -9,14 +9,37 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from ollamapy.errors import (
+    CapacityError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    OllamapyError,
+    RegistryError,
+    RunnerError,
+    ServiceError,
+    StoreError,
+)
 from ollamapy.types import Chunk, Final, Json, Message, Progress, TokenLogprob, ToolCall
 
 FOREVER_SECONDS = 292 * 365 * 86400  # how far ahead Ollama puts the end of a model that stays for good
 NANOSECONDS = 1_000_000_000
+ERROR_KINDS: Mapping[str, type[OllamapyError]] = {
+    "invalid": InvalidInputError,
+    "forbidden": ForbiddenError,
+    "not_found": NotFoundError,
+    "store": StoreError,
+    "registry": RegistryError,
+    "capacity": CapacityError,
+    "runner": RunnerError,
+    "service": ServiceError,
+}
+"""What went wrong, where the status does not tell: words that the daemon writes and the client reads."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,9 +55,10 @@ class VersionRecord(Record, frozen=True, kw_only=True):
 
 
 class ErrorRecord(Record, frozen=True, kw_only=True):
-    """A failed request, or the last line of a stream that failed."""
+    """A failed request, or the last line of a stream that failed; `kind` is ours, a word of `ERROR_KINDS`."""
 
     error: str
+    kind: str = ""
 
 
 class DetailsRecord(Record, frozen=True, kw_only=True):
@@ -151,6 +175,7 @@ class ProgressRecord(Record, frozen=True, kw_only=True):
     total: int = 0
     completed: int = 0
     error: str = ""
+    kind: str = ""
 
 
 class UnusedRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -244,6 +269,11 @@ class TextRecord(Record, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
+
+
+def error_kind(error: OllamapyError) -> str:
+    """Return the word of `ERROR_KINDS` for an error; "" where it has none."""
+    return next((word for word, kind in ERROR_KINDS.items() if isinstance(error, kind)), "")
 
 
 def encode(record: Record) -> bytes:

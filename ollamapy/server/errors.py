@@ -55,12 +55,13 @@ NESTED_TEXT = "invalid JSON: the request body is nested too deeply"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as a client is told of it; `code` is OpenAI's word for it."""
+    """An error as a client is told of it; `code` is OpenAI's word for it, `kind` our own API's."""
 
     status: int
     message: str
     code: str | None = None
     retry_after_seconds: float = RETRY_SECONDS
+    kind: str = ""
 
 
 def failure_of(exc: BaseException) -> Failure:
@@ -73,7 +74,7 @@ def failure_of(exc: BaseException) -> Failure:
     status = next(STATUS[kind] for kind in lineage if kind in STATUS)
     code = next((CODES[kind] for kind in lineage if kind in CODES), None)
     pause = exc.retry_after_seconds if isinstance(exc, CapacityError) else RETRY_SECONDS
-    return Failure(status, exc.message, code, pause)
+    return Failure(status, exc.message, code, pause, native.error_kind(exc))
 
 
 def is_openai(path: str) -> bool:
@@ -92,7 +93,8 @@ def error_body(failure: Failure, path: str, request_id: str = "") -> bytes:
         return msgspec.json.encode(anthropic.error_body(failure.message, failure.status, request_id))
     if is_openai(path):
         return msgspec.json.encode(openai.error_body(failure.message, failure.status, failure.code))
-    return native.encode(native.ErrorRecord(error=failure.message))
+    kind = failure.kind if failure.status >= 500 else ""  # a lower status says as much
+    return native.encode(native.ErrorRecord(error=failure.message, kind=kind))
 
 
 def error_response(failure: Failure, path: str, request_id: str = "") -> Response:

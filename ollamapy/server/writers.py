@@ -19,7 +19,7 @@ class _NativeWriter:
 
     def error(self, failure: Failure) -> bytes:
         """Return the line that ends a failed stream."""
-        return native.encode_line(native.ErrorRecord(error=failure.message))
+        return native.encode_line(native.ErrorRecord(error=failure.message, kind=failure.kind))
 
 
 class ChatWriter(_NativeWriter):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ollamapy.client import calls
 from ollamapy.client.calls import Call
 from ollamapy.client.failures import failure, presence, stream_failure
+from ollamapy.dialects.native import ERROR_KINDS
 from ollamapy.errors import (
     BlobNotFoundError,
     CapacityError,
@@ -48,8 +50,17 @@ def test_a_body_without_words_is_replaced_by_what_was_asked(body: bytes) -> None
 
 
 def test_an_error_in_a_stream_is_the_workers_only_where_one_was_at_work() -> None:
-    assert type(stream_failure("x", UNLOAD)) is RunnerError
-    assert type(stream_failure("x", Call("POST", "/api/create"))) is ServiceError
+    assert type(stream_failure("x", "", UNLOAD)) is RunnerError
+    assert type(stream_failure("x", "", Call("POST", "/api/create"))) is ServiceError
+
+
+@pytest.mark.parametrize("kind", [*ERROR_KINDS, "unheard_of"])
+def test_where_the_server_tells_the_kind_it_is_believed(kind: str) -> None:
+    body = msgspec.json.encode({"error": "because of this", "kind": kind})
+    assert type(failure(500, body, SHOW)) is ERROR_KINDS.get(kind, ServiceError)
+    error = stream_failure("because of this", kind, SHOW)
+    assert type(error) is ERROR_KINDS.get(kind, ServiceError)
+    assert error.message == "because of this"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,13 @@ def test_each_api_has_its_own_shape():
     assert openai.headers["content-type"] == "application/json"
 
 
+def test_a_kind_is_told_where_the_status_says_too_little():
+    failed = error_response(failure_of(errors.ManifestError("torn")), "/api/show")
+    assert (failed.status_code, failed.body) == (500, b'{"error":"torn","kind":"store"}')
+    assert failure_of(errors.TransferError("x")).kind == "registry"
+    assert failure_of(errors.OllamapyError("x")).kind == ""
+
+
 def test_a_full_server_says_when_to_come_back():
     response = error_response(failure_of(errors.QueueFullError()), "/api/chat")
     assert response.status_code == 503

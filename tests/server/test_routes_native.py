@@ -434,7 +434,7 @@ def test_a_token_that_the_model_lacks_is_named_with_its_field(daemon):
 def test_a_failure_in_mid_stream_is_the_last_line_and_the_next_request_works(daemon):
     lines = daemon.lines("/api/generate", {**SAY, "prompt": "!crash-decode"})
     assert lines[0]["response"] == "first "
-    assert set(lines[-1]) == {"error"}
+    assert set(lines[-1]) == {"error", "kind"}
     assert "killed by signal 9" in lines[-1]["error"]
     assert post(daemon, "/api/generate", {**SAY, "stream": False}).json()["response"] == "hello there "
 
