@@ -13,6 +13,8 @@ from tests.server.conftest import Daemon, running
 
 PASSWORD = "hunter2-hunter2"
 
+NOT_THERE = {"error": "pull model manifest: file does not exist", "kind": "registry"}
+
 
 @pytest.fixture(scope="module")
 def registry(wren_gguf):
@@ -43,13 +45,12 @@ def test_without_a_stream_the_last_line_alone_is_told(daemon: Daemon, registry: 
     response = daemon.client.post("/api/pull", json=body)
     assert (response.status_code, response.json()) == (200, {"status": "success"})
     missing = daemon.client.post("/api/pull", json={**body, "model": f"{registry.host}/me/nope"})
-    assert (missing.status_code, missing.json()) == (500, {"error": "pull model manifest: file does not exist", "kind": "registry"})
+    assert (missing.status_code, missing.json()) == (500, NOT_THERE)
 
 
 def test_a_failure_after_the_first_line_is_the_last_line(daemon: Daemon, registry: FakeRegistry) -> None:
     lines = daemon.lines("/api/pull", {"name": f"{registry.host}/me/nope"})
-    failed = {"error": "pull model manifest: file does not exist", "kind": "registry"}
-    assert lines == [{"status": "pulling manifest"}, failed]
+    assert lines == [{"status": "pulling manifest"}, NOT_THERE]
 
 
 def test_cached_layers_are_told_as_complete(daemon: Daemon, registry: FakeRegistry, wren_gguf) -> None:
