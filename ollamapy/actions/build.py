@@ -41,6 +41,10 @@ OVERRULED = (
     "keeping the template of the model's file in force: it offers more than the given one "
     "(start the daemon with OLLAMA_GO_TEMPLATE=true to change that)"
 )
+NO_TEMPLATE = (
+    "warning: neither the file nor the Modelfile has a prompt template, so messages are joined as plain text; "
+    "if the model is meant for chats, add a TEMPLATE"
+)
 
 
 def check_request(request: CreateRequest) -> None:
@@ -88,7 +92,7 @@ def write_model(
 ) -> Iterator[Progress]:
     """Yield the steps of making a model of its files; the manifest is written last, so that nothing is half done.
 
-    One step tells where the file's own template stays in force, as `go_templates` has it.
+    A step tells where the file's own template stays in force, as `go_templates` has it, and where there is none.
     """
     for layer in parts.layers:
         verb = "creating new" if layer.digest in parts.created else "using existing"
@@ -97,6 +101,8 @@ def write_model(
     yield from _add_texts(store, parts, request, base)
     if request.template and _is_overruled(request.template, parts, go_templates):
         yield Progress(OVERRULED)
+    if parts.answers and not parts.has_template:
+        yield Progress(NO_TEMPLATE)
     config, step = _put(store, CONFIG_TYPE, encode_config(parts.config))
     yield step
     yield Progress("writing manifest")

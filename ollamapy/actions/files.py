@@ -11,7 +11,7 @@ from ollamapy.actions.adapters import Shapes, find_misfit, shapes_of
 from ollamapy.errors import InvalidFileError, InvalidInputError, StoreError, UnsupportedError
 from ollamapy.gguf import Header, check_file, join_headers
 from ollamapy.names import Digest
-from ollamapy.store import ADAPTER_TYPE, PROJECTOR_TYPE, WEIGHTS_TYPE, Layer, Model, ModelConfig, Store
+from ollamapy.store import ADAPTER_TYPE, PROJECTOR_TYPE, TEMPLATE_TYPE, WEIGHTS_TYPE, Layer, Model, ModelConfig, Store
 
 KINDS = {"model": WEIGHTS_TYPE, "adapter": ADAPTER_TYPE, "projector": PROJECTOR_TYPE}
 ONE_ADAPTER = "only one adapter is currently supported"
@@ -26,8 +26,14 @@ class Parts:
     layers: list[Layer] = field(default_factory=list)
     architecture: str = ""
     embedded_template: str = ""
+    answers: bool = True  # as models that embed or rank do not
     shapes: Shapes = field(default_factory=dict)
     created: set[Digest] = field(default_factory=set)
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the file or a layer says how a chat is written."""
+        return bool(self.embedded_template) or any(layer.media_type == TEMPLATE_TYPE for layer in self.layers)
 
     def replace(self, media_type: str, layers: Sequence[Layer]) -> None:
         """Put layers in the place of all others of their type."""
@@ -47,7 +53,9 @@ def parts_of_base(base: Model) -> Parts:
     """Return what a model that is made of another one begins with."""
     header = base.header()
     template = header.chat_template() or ""
-    return Parts(base.config, list(base.layers), header.architecture, template, shapes_of(header))
+    return Parts(
+        base.config, list(base.layers), header.architecture, template, not header.has_pooling, shapes_of(header)
+    )
 
 
 def parts_of_files(store: Store, files: Mapping[str, str]) -> Parts:
@@ -61,7 +69,8 @@ def parts_of_files(store: Store, files: Mapping[str, str]) -> Parts:
     if not weights:
         raise InvalidFileError("none of the files is a model; add the GGUF file with the model's weights")
     header = _joined(weights)
-    parts = Parts(config_of(header), [], header.architecture, header.chat_template() or "", shapes_of(header))
+    template = header.chat_template() or ""
+    parts = Parts(config_of(header), [], header.architecture, template, not header.has_pooling, shapes_of(header))
     parts.layers += [Layer(WEIGHTS_TYPE, file.digest, store.blob_size(file.digest)) for file in weights]
     _add_projectors(store, parts, of_kind["projector"])
     for file in of_kind["adapter"]:

@@ -480,3 +480,16 @@ def test_old_turns_are_dropped_and_counted(daemon):
     assert "last" in rendered
     assert "user 0 " not in rendered
     assert "assistant 8 " in rendered
+
+
+def test_making_a_model_without_a_template_says_so_unless_one_is_given(daemon, shared_models):
+    data = (shared_models / "gguf" / "stories260K-q8_0.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert daemon.client.post(f"/api/blobs/{digest}", content=data).status_code == 201
+    body = {"model": "untold", "files": {"m.gguf": digest}}
+    warnings = [
+        [line["status"] for line in daemon.lines("/api/create", {**body, **more}) if "warning" in line["status"]]
+        for more in ({}, {"template": "{{ .Prompt }}"})
+    ]
+    assert [len(found) for found in warnings] == [1, 0]
+    assert "add a TEMPLATE" in warnings[0][0]
