@@ -37,7 +37,8 @@ def failure(status: int, body: bytes, call: Call) -> OllamapyError:
     if status in (404, 405) and said is None:
         return NotFoundError(f"the server does not know {call.method} {call.path}; is it an older or another program?")
     kind = ERROR_KINDS.get(record.kind) if record else None
-    return (kind or _kind(status, call))(said or f"the server refused {call.method} {call.path} with HTTP status {status}")
+    raised = kind or _kind(status, call)
+    return raised(said or f"the server refused {call.method} {call.path} with HTTP status {status}")
 
 
 def stream_failure(message: str, kind: str, call: Call) -> OllamapyError:
