@@ -102,7 +102,7 @@ def _missing(store: Store, plan: Plan) -> list[tuple[Digest, int]]:
 def _write(store: Store, name: ModelName, plan: Plan) -> None:
     if plan.manifest:
         _check_sizes(store, plan)
-        store.put_manifest(name, plan.manifest)
+        store.note_pulled(store.put_manifest(name, plan.manifest))
         return
     files = {path: str(digest) for path, digest in plan.files}
     texts = plan.texts
@@ -112,6 +112,7 @@ def _write(store: Store, name: ModelName, plan: Plan) -> None:
         model=str(name), files=files, template=texts.template, system=texts.system, parameters=texts.parameters
     )
     build_model(store, name, request)
+    store.note_pulled(store.read_manifest(name))
 
 
 def _has_template(store: Store, plan: Plan) -> bool:

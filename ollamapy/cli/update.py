@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.cli.progress import show_transfer
 from ollamapy.client import Client
+from ollamapy.dialects.native import UpdateRecord
 from ollamapy.errors import InvalidInputError, OllamapyError, ServiceError
+
+STATE_WORDS = {
+    "current": "up to date",
+    "newer": "a newer version is there",
+    "absent": "not in its registry",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("models", metavar="MODEL", nargs="*", help="the models to look for")
-    parser.add_argument("--all", action="store_true", dest="all_models", help="look for all models that there are")
+    parser.add_argument("--all", action="store_true", dest="all_models", help="look for all that came from a registry")
+    parser.add_argument("--check", action="store_true", help="only tell which have a newer version")
 
 
-def command(*, models: list[str], all_models: bool) -> None:
+def command(*, models: list[str], all_models: bool, check: bool) -> None:
     """Fetch newer versions of models from their registries."""
     if bool(models) == all_models:
         raise InvalidInputError("name the models to update, or use --all")
     with connect() as client:
-        before = {model.name: model.digest for model in client.list().models}
-        failed = [name for name in (list(before) if all_models else models) if not update(client, name)]
-        after = {model.name: model.digest for model in client.list().models}
-    changed = [name for name, digest in after.items() if before.get(name) != digest]
-    render.line("updated " + ", ".join(changed) if changed else "nothing is newer")
+        names = [model.name for model in client.list().models] if all_models else models
+        answers = [(name, look(client, name, only_pulled=all_models)) for name in names]
+        found = [record for _, record in answers if record is not None and record.state != "local"]
+        failed = [name for name, record in answers if record is None]
+        if check:
+            render.table(("NAME", "STATE"), [[record.model, STATE_WORDS[record.state]] for record in found])
+        else:
+            failed += fetch(client, found, tell_absent=not all_models)
     if failed:
-        raise ServiceError(f"could not update {', '.join(failed)}")
+        raise ServiceError(f"could not {'check' if check else 'update'} {', '.join(failed)}")
+
+
+def fetch(client: Client, found: Sequence[UpdateRecord], *, tell_absent: bool) -> list[str]:
+    """Pull what is newer and tell what changed; returns the models that failed."""
+    absent = [record.model for record in found if record.state == "absent"] if tell_absent else []
+    for name in absent:
+        render.error(f"{name} is not in its registry")
+    newer = [record.model for record in found if record.state == "newer"]
+    failed = [name for name in newer if not update(client, name)]
+    changed = [name for name in newer if name not in failed]
+    render.line("updated " + ", ".join(changed) if changed else "nothing is newer")
+    return absent + failed
+
+
+def look(client: Client, name: str, *, only_pulled: bool) -> UpdateRecord | None:
+    """Ask about one model; a failure is told and the others go on."""
+    try:
+        return client.check_update(name, only_pulled=only_pulled)
+    except OllamapyError as exc:
+        render.error(f"{name}: {exc.message}")
+        return None
 
 
 def update(client: Client, name: str) -> bool:

@@ -26,6 +26,7 @@ from ollamapy.dialects.native import (
     ShowRecord,
     TextRecord,
     TokensRecord,
+    UpdateRecord,
     VersionRecord,
 )
 from ollamapy.dialects.native_embed import EmbedAnswer, RerankRecord
@@ -131,6 +132,10 @@ class Client:
     def push(self, model: str, *, insecure: bool = False) -> Generator[ProgressRecord, None, None]:
         """Send a model to its registry and stream the steps."""
         return self._stream(calls.push(model, insecure=insecure), ProgressRecord)
+
+    def check_update(self, model: str, *, only_pulled: bool = False) -> UpdateRecord:
+        """Tell whether the registry has a newer version of a model; raises ModelNotFoundError."""
+        return self._ask(calls.check_update(model, only_pulled=only_pulled), UpdateRecord)
 
     def prune(self, *, dry_run: bool = False) -> PruneRecord:
         """Remove what no model needs and return it; `dry_run` only returns it."""

@@ -150,6 +150,11 @@ def prune(*, dry_run: bool) -> Call:
     return _post("/api/prune", {"dry_run": dry_run}, "")
 
 
+def check_update(model: str, *, only_pulled: bool) -> Call:
+    """Ask whether the registry has a newer version of a model."""
+    return _post("/api/update", {"model": model, "only_pulled": only_pulled}, model)
+
+
 def copy(source: str, destination: str) -> Call:
     """Ask for a second name of a model."""
     return _post("/api/copy", {"source": source, "destination": destination}, source)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -40,6 +41,8 @@ ERROR_KINDS: Mapping[str, type[OllamapyError]] = {
     "service": ServiceError,
 }
 """What went wrong, where the status does not tell: words that the daemon writes and the client reads."""
+UpdateState = Literal["current", "newer", "absent", "local"]
+"""What a registry has of a model that is here: the same, another version, nothing; it was not asked for a local one."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -190,6 +193,14 @@ class PruneRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
     """POST /api/prune: what was removed, or would be."""
 
     unused: list[UnusedRecord]
+
+
+class UpdateRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """POST /api/update: a model beside what its registry has."""
+
+    model: str
+    digest: str
+    state: UpdateState
 
 
 class LogprobRecord(Record, frozen=True, kw_only=True):

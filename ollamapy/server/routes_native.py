@@ -23,6 +23,7 @@ from ollamapy.actions.render import render
 from ollamapy.actions.services import Services
 from ollamapy.actions.show import show
 from ollamapy.actions.tokens import detokenize, tokenize
+from ollamapy.actions.update import check_update
 from ollamapy.dialects import native
 from ollamapy.dialects.fields import Fields
 from ollamapy.dialects.native_requests import (
@@ -65,6 +66,7 @@ class NativeRoutes:
             Route("/api/pull", self.pull, methods=["POST"]),
             Route("/api/push", self.push, methods=["POST"]),
             Route("/api/prune", self.prune, methods=["POST"]),
+            Route("/api/update", self.update, methods=["POST"]),
             Route("/api/copy", self.copy, methods=["POST"]),
             Route("/api/delete", self.delete, methods=["DELETE"]),
             Route("/api/blobs/{digest}", self.probe_blob, methods=["HEAD"]),
@@ -132,6 +134,11 @@ class NativeRoutes:
         """POST /api/prune."""
         fields = await self._read(request)
         return _json(await prune(self._services, dry_run=fields.flag("dry_run")))
+
+    async def update(self, request: Request) -> Response:
+        """POST /api/update: whether the registry has a newer version; `/api/pull` fetches it."""
+        fields = await self._read(request)
+        return _json(await check_update(self._services, model_name(fields), only_pulled=fields.flag("only_pulled")))
 
     async def copy(self, request: Request) -> Response:
         """POST /api/copy."""

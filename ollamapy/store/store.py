@@ -15,6 +15,7 @@ from ollamapy.store.layout import BLOBS, blob_name, open_file, open_folder, read
 from ollamapy.store.manifests import DamagedManifest, Manifest, StoredManifest
 from ollamapy.store.partial import PartialBlob, list_partials, partial_bytes, remove_partial
 from ollamapy.store.prune import prune_blobs, unused_blobs
+from ollamapy.store.pulled import note_pulled, read_pulled
 from ollamapy.store.uploads import locked
 
 MAX_TEXT_BYTES = 8 << 20
@@ -151,6 +152,15 @@ class Store:
     def put_manifest(self, name: ModelName, data: bytes) -> StoredManifest:
         """Write a manifest byte for byte as it came from elsewhere; raises as `write_manifest` does, ManifestError."""
         return self._put_manifest(name, data)
+
+    def note_pulled(self, stored: StoredManifest) -> None:
+        """Remember that a model came from its registry as it is."""
+        with store_errors("write to the model store"), locked(self.root):
+            note_pulled(self.root, stored.name, stored.digest)
+
+    def is_pulled(self, stored: StoredManifest) -> bool:
+        """Tell whether a model is as it came from its registry; one that was made or changed here is not."""
+        return read_pulled(self.root).get(stored.name.full.lower()) == str(stored.digest)
 
     def read_manifest_file(self, name: ModelName) -> tuple[StoredManifest, bytes]:
         """Return a manifest with the bytes of its file; raises ModelNotFoundError, ManifestError."""

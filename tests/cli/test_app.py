@@ -145,10 +145,33 @@ def test_a_pull_is_told_in_words_or_in_lines_of_json(ollamapy: Command, fake: Fa
 
 def test_an_update_goes_on_after_a_model_that_fails(ollamapy: Command, fake: FakeOllama) -> None:
     fake.remote.add("thinker:latest")
+    fake.states = {"thinker:latest": "newer", "wren:latest": "newer"}
     done = ollamapy("update", "--all")
-    assert (done.returncode, done.stdout) == (8, "nothing is newer\n")
+    assert (done.returncode, done.stdout) == (8, "updated thinker:latest\n")
     assert done.stderr.endswith("Error: could not update wren:latest\n")
+    assert fake.body("/api/update")["only_pulled"]
     assert ollamapy("update").returncode == 2
+
+
+def test_an_update_pulls_nothing_that_is_not_newer(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.states = {"thinker:latest": "local", "wren:latest": "absent"}
+    done = ollamapy("update", "--all")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing is newer\n", "")
+    named = ollamapy("update", "wren:latest")
+    assert (named.returncode, named.stdout) == (8, "nothing is newer\n")
+    assert named.stderr == "Error: wren:latest is not in its registry\nError: could not update wren:latest\n"
+    assert all(path != "/api/pull" for _, path, _, _ in fake.requests)
+
+
+def test_a_check_tells_what_is_newer_and_pulls_nothing(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.states = {"wren:latest": "newer"}
+    done = ollamapy("update", "--check", "wren:latest", "thinker:latest")
+    assert (done.returncode, done.stdout.split("\n")) == (
+        0,
+        ["NAME              STATE", "wren:latest       a newer version is there", "thinker:latest    up to date", ""],
+    )
+    assert ollamapy("update", "--check", "nope").returncode == 8
+    assert all(path != "/api/pull" for _, path, _, _ in fake.requests)
 
 
 def test_the_key_of_the_environment_is_sent(ollamapy: Command, fake: FakeOllama) -> None:

@@ -52,6 +52,7 @@ class FakeOllama:
         self.refuses_create = ""
         self.models: dict[str, dict[str, Any]] = {}
         self.remote: set[str] = set()  # what can be pulled
+        self.states: dict[str, str] = {}  # what /api/update answers, "current" where nothing stands
         self.loaded: list[dict[str, Any]] = []
         self.blobs: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
@@ -79,6 +80,7 @@ class FakeOllama:
                 Route("/api/rerank", self._rerank, methods=["POST"]),
                 Route("/api/create", self._create, methods=["POST"]),
                 Route("/api/pull", self._pull, methods=["POST"]),
+                Route("/api/update", self._update, methods=["POST"]),
                 Route("/api/copy", self._copy, methods=["POST"]),
                 Route("/api/delete", self._delete, methods=["DELETE"]),
                 Route("/api/blobs/{digest}", self._has_blob, methods=["HEAD"]),
@@ -220,6 +222,11 @@ class FakeOllama:
         else:
             steps.append({"error": "pull model manifest: file does not exist"})
         return StreamingResponse((json.dumps(step) + "\n" for step in steps), media_type="application/x-ndjson")
+
+    async def _update(self, request: Request) -> Response:
+        name = (await self._read(request))["model"]
+        state = self.states.get(name, "current")
+        return self._missing(name) or JSONResponse({"model": name, "digest": "0" * 64, "state": state})
 
     async def _copy(self, request: Request) -> Response:
         body = await self._read(request)

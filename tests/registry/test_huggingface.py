@@ -22,6 +22,7 @@ from ollamapy.store import (
     WEIGHTS_TYPE,
 )
 from tests import gguf_builder as gb
+from tests.actions.test_update import state
 from tests.fakes.ollama_api import serving
 from tests.fakes.registry import FakeRegistry, Puller, digest_of, fake_registry, plain, ranged
 
@@ -241,6 +242,15 @@ def test_a_token_that_login_keeps_opens_gated_repositories(tmp_path, hub):
     kept.put("hf.co", Credential(token="hf_kept"))
     owner = puller(tmp_path, hub, credentials_file=tmp_path / "credentials.json")
     assert owner.pull("huggingface.co/me/repo")[-1].status == "success"
+
+
+def test_a_model_of_the_hub_is_newer_where_a_file_changed(tmp_path, hub):
+    hub.files["system"] = b"Be brief."
+    owner = puller(tmp_path, hub)
+    owner.pull("hf.co/me/repo")
+    assert state(owner, "hf.co/me/repo", only_pulled=True) == "current"
+    hub.files["system"] = b"Be long."
+    assert state(owner, "hf.co/me/repo", only_pulled=True) == "newer"
 
 
 def test_a_model_with_its_projector_is_made_of_both(tmp_path, hub):
