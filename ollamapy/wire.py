@@ -65,6 +65,7 @@ class LoadModel(Message, frozen=True):
     prefixes that may hold them. At most `n_parallel` requests run at once, 0 for as many as fit. `embeds` loads the
     model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp. `shards` are all files of a split
     model in order, `path` the first of them; empty for a whole one. `projector` encodes images, "" where there is none.
+    Tokens are guessed ahead if `speculates`, from earlier text and by the model in the file `draft`, if there is one.
     """
 
     path: str
@@ -82,6 +83,8 @@ class LoadModel(Message, frozen=True):
     kv_cache_type: Literal["f32", "f16", "q8_0", "q4_0"] = "f16"
     shards: list[str] = []
     projector: str = ""
+    draft: str = ""
+    speculates: bool = True
 
 
 class Quantize(Message, frozen=True):
@@ -102,7 +105,7 @@ class Generate(Message, frozen=True):
     The prompt is `prefix_tokens` followed by the tokenised `segments`. `num_ctx` bounds prompt and answer together;
     `max_tokens` < 0 means as many as `num_ctx` x 10. With `shift`, an answer that fills the context goes on after the
     oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form. Control tokens
-    leave no text, save those in `visible`.
+    leave no text, save those in `visible`. At most `draft_tokens` are guessed ahead in a step, -1 for a usual number.
     """
 
     id: int
@@ -120,6 +123,7 @@ class Generate(Message, frozen=True):
     return_tokens: bool = False
     grammar: str | None = None
     visible: list[str] = []
+    draft_tokens: int = -1
 
 
 class Cancel(Message, frozen=True):
@@ -227,7 +231,10 @@ class Logprob(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True):
-    """How a sequence ended. `stop` is the stop string that ended it; durations are seconds."""
+    """How a sequence ended. `stop` is the stop string that ended it; durations are seconds.
+
+    `draft_tokens` were guessed ahead, `accepted_tokens` of them came true.
+    """
 
     reason: Literal["stop", "length"]
     prompt_tokens: int
@@ -237,6 +244,8 @@ class Finished(msgspec.Struct, frozen=True, array_like=True):
     completion_seconds: float
     stop: str | None = None
     tokens: list[int] | None = None
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 class Output(msgspec.Struct, frozen=True, array_like=True):
@@ -249,10 +258,15 @@ class Output(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(Message, frozen=True):
-    """All that one decode step produced, and the cells in use after it."""
+    """All that one decode step produced, and the cells in use after it.
+
+    Of all tokens ever guessed ahead (`draft_tokens`), `accepted_tokens` came true.
+    """
 
     outputs: list[Output]
     cells_used: int
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 class Tokens(Message, frozen=True):

@@ -11,15 +11,18 @@ from time import monotonic
 from typing import BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError, OllamapyError
 from ollamapy.worker.constraint import Constraint, ConstraintFactory
+from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.inputs import embed_inputs, tokenize
 from ollamapy.worker.llama import Llama
 from ollamapy.worker.quantize import quantize
+from ollamapy.worker.speculator import Speculator
 
 logger = logging.getLogger("ollamapy.worker")
 
@@ -80,13 +83,14 @@ def main() -> None:
     inbox: Inbox = SimpleQueue()
     reader = Reader(frames, inbox, output, embeds=load.embeds)
     Thread(target=reader.run, name="reader", daemon=True).start()
-    llama = _load(load, output)
+    llama, draft = _load(load, output)
     reader.attach(llama)
-    output.send(_ready(llama))
+    output.send(_ready(llama, draft))
     if load.embeds:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox)
     else:
-        _serve(Engine(llama, output.send, monotonic, n_parallel=load.n_parallel), inbox)
+        speculator = Speculator(draft, monotonic) if llama.can_cut and load.speculates else None
+        _serve(Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator), inbox)
 
 
 def _claim_stdout() -> BinaryIO:
@@ -118,7 +122,7 @@ def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox) -> None:
         engine.step()
 
 
-def _load(load: wire.LoadModel, output: Output) -> Llama:
+def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | None]:
     reported = 0.0
 
     def report(fraction: float) -> None:
@@ -128,7 +132,11 @@ def _load(load: wire.LoadModel, output: Output) -> Llama:
             output.send(wire.LoadProgress(fraction))
 
     try:
-        return Llama(load, report)
+        llama = Llama(load, report)
+        if not (load.draft and load.speculates and llama.can_cut):
+            return llama, None
+        small = replace(load, path=load.draft, shards=[], adapters=[], projector="", draft="")
+        return llama, DraftModel(Llama(small, report), llama)
     except OllamapyError as exc:
         output.send(wire.LoadFailed(exc.message))
         raise SystemExit(1) from exc
@@ -142,15 +150,15 @@ def _quantized(task: wire.Quantize, output: Output) -> wire.Quantized | wire.Qua
     return wire.Quantized()
 
 
-def _ready(llama: Llama) -> wire.Ready:
+def _ready(llama: Llama, draft: DraftModel | None) -> wire.Ready:
     return wire.Ready(
         n_ctx=llama.n_ctx,
         n_ctx_train=llama.n_ctx_train,
         n_vocab=llama.n_vocab,
         n_embd=llama.n_embd,
         n_seq_max=llama.n_seq_max,
-        size=llama.size_bytes,
-        size_vram=llama.size_device_bytes,
+        size=llama.size_bytes + (draft.size_bytes if draft else 0),
+        size_vram=llama.size_device_bytes + (draft.size_device_bytes if draft else 0),
         control_tokens=llama.control_tokens(),
         bos_token=llama.bos_token,
         eos_token=llama.eos_token,

@@ -2,46 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import llguidance
 import numpy as np
+import numpy.typing as npt
 
 from ollamapy.errors import InvalidInputError
-from ollamapy.worker.llama import Floats, Llama
+from ollamapy.worker.llama import Ints, Llama
 
 _LIMITS = llguidance.LLParserLimits(max_grammar_size=20_000, verbose_errors=False)  # compiles in about a second at most
 _LONGEST_REASON = 300
 _SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce
+_FEW_TOKENS = 4096
+_NONE = np.empty(0, np.int32)
+_TOO_COMPLEX = "became too complex in mid-answer; simplify its patterns and repetitions"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What a grammar allows as the next token: the ids if they are few, else which tokens are forbidden, (n_vocab,)."""
+
+    allowed: Ints
+    forbidden: npt.NDArray[np.bool_] | None = None
 
 
 class Constraint:
-    """One request's position in its grammar."""
+    """One request's position in its grammar. One thread at a time may use it."""
 
-    def __init__(self, tokenizer: llguidance.LLTokenizer, grammar: str) -> None:
+    def __init__(self, tokenizer: llguidance.LLTokenizer, grammar: str, n_vocab: int) -> None:
+        self._n_vocab = n_vocab
         self._matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0, limits=_LIMITS)
         self._check("can't be used")
-        first = self._matcher.compute_bitmask()
+        self._mask: Mask | None = self._compute()
         self._check("allows no text at all")
-        self._first: bytes | None = first
 
-    def mask(self, logits: Floats) -> None:
-        """Make every token impossible that the grammar forbids here. Changes `logits`, (n_vocab,) float32.
+    def prepare(self) -> None:
+        """Compute the mask of the next token ahead of `mask`. Does not raise: `mask` tells what went wrong."""
+        if self._mask is None:
+            self._mask = self._compute()
+
+    def mask(self) -> Mask:
+        """Return what the grammar allows here.
 
         Raises InvalidInputError where the grammar has become too complex to go on.
         """
-        bitmask = self._matcher.compute_bitmask() if self._first is None else self._first
-        self._first = None
-        self._check("became too complex in mid-answer; simplify its patterns and repetitions")
-        allowed = np.unpackbits(np.frombuffer(bitmask, np.uint8), bitorder="little", count=len(logits))
-        logits[allowed == 0] = -np.inf
+        mask = self._mask or self._compute()
+        self._check(_TOO_COMPLEX)
+        if mask.forbidden is None and len(mask.allowed) == 0:
+            raise InvalidInputError("format: the grammar allows nothing that could follow; allow more characters")
+        return mask
 
     def accept(self, token: int) -> bool:
-        """Move past a sampled token. True once the grammar is complete and nothing may follow.
+        """Move past a token. True once the grammar is complete and nothing may follow.
 
         Raises InvalidInputError where the grammar has become too complex to go on.
         """
+        self._mask = None
         self._matcher.consume_token(token)
-        self._check("became too complex in mid-answer; simplify its patterns and repetitions")
+        self._check(_TOO_COMPLEX)
         return self._matcher.is_stopped()
+
+    def forced(self) -> list[int]:
+        """Return the tokens that must come next, whatever the model says: those that masks would let through alone."""
+        return self._matcher.compute_ff_tokens()
+
+    def count_allowed(self, tokens: Sequence[int]) -> int:
+        """Return how many of these tokens, from the first on, may come next."""
+        return self._matcher.validate_tokens(list(tokens))
+
+    def _compute(self) -> Mask:
+        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        used = np.flatnonzero(bits)
+        if 8 * len(used) <= _FEW_TOKENS:
+            rows, columns = np.nonzero(np.unpackbits(bits[used], bitorder="little").reshape(-1, 8))
+            allowed = used[rows] * 8 + columns
+            return Mask(allowed[allowed < self._n_vocab].astype(np.int32))
+        return Mask(_NONE, np.unpackbits(~bits, bitorder="little", count=self._n_vocab).view(np.bool_))
 
     def _check(self, complaint: str) -> None:
         if self._matcher.is_error():
@@ -66,4 +104,4 @@ class ConstraintFactory:
                 eos_token=self._llama.end_tokens,
                 slices=None,
             )
-        return Constraint(self._tokenizer, grammar)
+        return Constraint(self._tokenizer, grammar, self._llama.n_vocab)

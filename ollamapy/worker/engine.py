@@ -14,9 +14,10 @@ from ollamapy.worker.cells import CellPool, committed_cells
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
-from ollamapy.worker.plan import Slice, StepBudget, plan_batch
+from ollamapy.worker.plan import Slice, StepBudget, fill_batch, plan_batch
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
+from ollamapy.worker.speculator import Speculator
 from ollamapy.worker.text import TextStream
 
 logger = logging.getLogger("ollamapy.worker.engine")
@@ -37,26 +38,34 @@ class Clock(Protocol):
 class Engine:
     """Continuous batching over one `Llama`. `send` receives every message for the parent.
 
-    At most `n_parallel` requests run at once, 0 for as many as fit.
+    At most `n_parallel` requests run at once, 0 for as many as fit. `speculator` guesses tokens ahead, if it is given.
     """
 
     def __init__(
-        self, llama: Llama, send: Callable[[wire.Message], None], clock: Clock, *, n_parallel: int = 0
+        self,
+        llama: Llama,
+        send: Callable[[wire.Message], None],
+        clock: Clock,
+        *,
+        n_parallel: int = 0,
+        speculator: Speculator | None = None,
     ) -> None:
         self._llama = llama
         self._send = send
         self._clock = clock
-        self._publisher = Publisher(llama, clock)
+        self._publisher = Publisher(llama, clock, llama.n_threads)
+        self._speculator = speculator
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._budget = StepBudget()
         self._largest_context = 0
         self._most_running = n_parallel or llama.n_seq_max
         self.preemptions = 0
-        can_share = not (llama.is_recurrent or llama.has_sliding_window)
-        if not can_share:
-            logger.info("prefixes are not shared: this model's memory can't be cut at a position")
-        self.cells = CellPool(llama, llama.n_ctx, llama.n_seq_max, shares_prefixes=can_share)
+        if not llama.can_cut:
+            logger.info(
+                "prefixes are not shared, and no tokens guessed: this model's memory can't be cut at a position"
+            )
+        self.cells = CellPool(llama, llama.n_ctx, llama.n_seq_max, shares_prefixes=llama.can_cut)
 
     def __repr__(self) -> str:
         return f"<Engine {len(self._running)} running, {len(self._waiting)} waiting, {self.cells!r}>"
@@ -99,6 +108,7 @@ class Engine:
             text=TextStream(request.stop),
             arrived=self._clock(),
             max_tokens=most if request.max_tokens < 0 else min(request.max_tokens, most),
+            context=min(request.num_ctx, self.cells.n_cells),
             n_prompt=len(prompt),
             constraint=constraint,
             visible=frozenset(token for text in request.visible for token in self._llama.control_token(text)),
@@ -124,7 +134,7 @@ class Engine:
     def step(self) -> None:
         """Run one decode for everybody who can take part, and send what came of it."""
         self._admit()
-        plan = self._plan()
+        plan = self._with_drafts(self._plan())
         if not plan:
             return
         started = self._clock()
@@ -132,7 +142,7 @@ class Engine:
             outputs = self._sample(plan)
             self._learn(plan, self._clock() - started)
             if outputs:
-                self._send(wire.Step(outputs, self.cells_used))
+                self._send(wire.Step(outputs, self.cells_used, self._publisher.n_drafted, self._publisher.n_accepted))
 
     # ---- admission and preemption
 
@@ -196,17 +206,32 @@ class Engine:
             self._preempt()
         return []
 
+    def _with_drafts(self, plan: list[Slice]) -> list[Slice]:
+        """Put guessed tokens into a step that only decodes, as far as batch and free cells go."""
+        if self._speculator is None or not self._only_decodes(plan):
+            return plan
+        return self._speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
+
+    def _only_decodes(self, plan: list[Slice]) -> bool:
+        return bool(plan) and all(part.is_decode and part.is_last for part in plan)
+
     def _preempt(self) -> None:
         """Free the cells of the youngest sequence; it comes back first and is computed again."""
         youngest = self._running.pop()
         self.preemptions += 1
         logger.info("preempted request %d at %d tokens: no free cells", youngest.id, youngest.n_computed)
-        self.cells.close(youngest)
+        self._vacate(youngest)
         if self._running:
             self._queue(youngest)
         else:
             youngest.sampler.close()
             self._fail(youngest.id, "capacity", "the KV cache is too small for this request alone; lower num_ctx")
+
+    def _vacate(self, sequence: Sequence) -> None:
+        """Free all cells of a sequence that does not run any more."""
+        self.cells.close(sequence)
+        if self._speculator is not None:
+            self._speculator.forget(sequence)
 
     def _queue(self, sequence: Sequence) -> None:
         """Let a sequence that ran before wait in its place, in order of arrival."""
@@ -215,7 +240,7 @@ class Engine:
     def _leave(self, sequence: Sequence) -> None:
         self.cells.remember(sequence)
         self._running.remove(sequence)
-        self.cells.close(sequence)
+        self._vacate(sequence)
         self.cells.trim(max(KEPT_CONTEXTS * self._largest_context, self.cells.n_cells // KEPT_SHARE))
         sequence.sampler.close()
 
@@ -223,21 +248,14 @@ class Engine:
 
     def _decode(self, plan: list[Slice]) -> bool:
         """Compute the plan's tokens. False if the batch was refused; who was in it is preempted or failed."""
-        batch, row = self._llama.batch, 0
-        for part in plan:
-            sequence, n = part.sequence, part.n_tokens
-            rows, first = slice(row, row + n), sequence.n_computed
-            batch.tokens[rows] = sequence.tokens[first : first + n]
-            batch.positions[rows] = range(first, first + n)
-            batch.sequences[rows] = sequence.seq_id
-            batch.wants_logits[rows] = 0
-            row += n
-            batch.wants_logits[row - 1] = part.is_last
+        self._publisher.prepare([part.sequence for part in plan if part.is_last])
         try:
-            self._llama.decode(row)
+            self._llama.decode(fill_batch(self._llama.batch, plan))
         except DecodeError as exc:
+            self._publisher.finish_preparing()
             self._refused(plan, exc)
             return False
+        self._publisher.finish_preparing()
         for part in plan:
             part.sequence.n_computed += part.n_tokens
         return True
@@ -252,38 +270,42 @@ class Engine:
     def _abandon(self, sequence: Sequence, kind: wire.ErrorKind, error: str) -> None:
         """End a running request in an error; what it computed is not kept."""
         self._running.remove(sequence)
-        self.cells.close(sequence)
+        self._vacate(sequence)
         sequence.sampler.close()
         self._fail(sequence.id, kind, error)
 
     def _sample(self, plan: list[Slice]) -> list[wire.Output]:
         outputs: list[wire.Output] = []
-        row = -1
+        due: list[tuple[Slice, int]] = []
+        row = 0
         for part in plan:
-            row += part.n_tokens
-            sequence = part.sequence
-            if sequence.n_left == 0:
-                self._sample_one(sequence, row, outputs)
+            row += part.n_rows
+            if part.sequence.n_left == 0:
+                due.append((part, row - 1 - len(part.draft)))
             else:
-                self.cells.remember(sequence)
+                self.cells.remember(part.sequence)
+        drawn = self._publisher.draw_all([(part.sequence, row) for part, row in due])
+        for (part, first), token in zip(due, drawn, strict=True):
+            self._advance(part, first, token, outputs)
         return outputs
 
-    def _sample_one(self, sequence: Sequence, row: int, outputs: list[wire.Output]) -> None:
+    def _advance(self, part: Slice, row: int, token: int | OllamapyError, outputs: list[wire.Output]) -> None:
+        sequence, was_begun = part.sequence, part.sequence.n_generated > 0
         try:
-            output = self._publisher.sample(sequence, row)
+            if isinstance(token, OllamapyError):
+                raise token
+            outputs.append(self._publisher.advance(sequence, row, token, part.draft))
         except OllamapyError as exc:
             kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
             self._abandon(sequence, kind, exc.message)
-        else:
-            outputs.append(output)
-            self._after_token(sequence)
-
-    def _after_token(self, sequence: Sequence) -> None:
+            return
+        if part.draft:
+            self._llama.remove(sequence.seq_id, sequence.n_computed)  # guesses that did not come true
         if sequence.finish_reason is not None:
             self._leave(sequence)
-        elif sequence.n_generated == 1:
+        elif not was_begun:
             self.cells.remember(sequence)
-        elif len(sequence.tokens) > min(sequence.request.num_ctx, self.cells.n_cells):
+        elif len(sequence.tokens) > sequence.context:
             self._shift(sequence)
 
     def _shift(self, sequence: Sequence) -> None:
@@ -291,8 +313,8 @@ class Engine:
 
         A full context is a turn: whoever waits by now comes first, so that endless answers starve nobody.
         """
-        self.cells.close(sequence)
         self._running.remove(sequence)
+        self._vacate(sequence)
         keep = min(sequence.request.num_keep, len(sequence.tokens) // 2)
         drop = (len(sequence.tokens) - keep) // 2
         sequence.tokens = sequence.tokens[:keep] + sequence.tokens[keep + drop :]
@@ -301,8 +323,12 @@ class Engine:
 
     def _learn(self, plan: list[Slice], seconds: float) -> None:
         n_decoding = sum(part.is_decode for part in plan)
-        n_prefill = sum(part.n_tokens for part in plan) - n_decoding
-        self._budget = self._budget.after(seconds, n_decoding, n_prefill)
+        n_prefill = sum(part.n_tokens for part in plan if not part.is_decode)
+        n_rows = sum(part.n_rows for part in plan)
+        if n_prefill or n_rows == n_decoding:
+            self._budget = self._budget.after(seconds, n_decoding, n_prefill)
+        if self._speculator is not None and not n_prefill:
+            self._speculator.learn(n_rows, seconds)
 
     def _fail(self, request_id: int, kind: wire.ErrorKind, error: str, numbers: list[int] | None = None) -> None:
         self._send(wire.Failed(request_id, kind, error, numbers or []))

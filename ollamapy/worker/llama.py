@@ -35,6 +35,7 @@ _CACHE_TYPES = {
     "q8_0": api.GGML_TYPE_Q8_0,
     "q4_0": api.GGML_TYPE_Q4_0,
 }
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 _LOG_ERROR = 4
 _ECHO = re.compile(r"failed to load model\W*$")  # llama.cpp's outer layers repeat this without the cause
 _BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
@@ -44,6 +45,7 @@ _USUAL_PIECE = 128
 _MIROSTAT_CANDIDATES = 100
 _BYTES_PER_THREAD = 8 << 20
 _LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
+_callbacks: list[Any] = []  # llama.cpp may call one at any time, so that none of them may ever be freed
 _LARGEST_MICRO_BATCH = 2048  # compute buffers grow with it times the context
 
 
@@ -64,8 +66,9 @@ class Log:
     last_error: str = ""
 
     def __post_init__(self) -> None:
-        self._callback = api.llama_log_callback(self._on_line)
-        api.llama_log_set(self._callback, ctypes.c_void_p(0))
+        callback = api.llama_log_callback(self._on_line)
+        _callbacks.append(callback)
+        api.llama_log_set(callback, ctypes.c_void_p(0))
 
     def _on_line(self, level: int, text: bytes, _user_data: int) -> None:
         os.write(2, text)
@@ -126,6 +129,24 @@ class Sampler:
         """Sample from the logits of batch row `row` and remember the token."""
         return int(api.llama_sampler_sample(self._chain, self._context, row))
 
+    def choose(self, ids: Ints, logits: Floats) -> int:
+        """Choose one of these tokens, (n,) each and at least one, and remember it; others are no candidates.
+
+        Where there is no choice, the chain's random numbers and its other state stay as they are.
+        """
+        if len(ids) == 1:
+            token = int(ids[0])
+            api.llama_sampler_accept(self._chain, token)
+            return token
+        rows = np.empty(len(ids), _CANDIDATE)
+        rows["id"], rows["logit"], rows["p"] = ids, logits, 0.0
+        data = ctypes.cast(ctypes.c_void_p(rows.ctypes.data), ctypes.POINTER(api.llama_token_data))
+        candidates = api.llama_token_data_array(data, len(ids), -1, False)
+        api.llama_sampler_apply(self._chain, ctypes.byref(candidates))
+        token = int(candidates.data[max(candidates.selected, 0)].id)
+        api.llama_sampler_accept(self._chain, token)
+        return token
+
     def accept(self, tokens: Iterable[int]) -> None:
         """Remember tokens that were not sampled here, for the penalties."""
         for token in tokens:
@@ -150,6 +171,7 @@ class Llama:
         self._context = self._create_context(load)
         self._adapters = self._load_adapters(load.adapters)
         self._memory = api.llama_get_memory(self._context)
+        self.n_threads = int(api.llama_n_threads(self._context))
         self.n_ctx = int(api.llama_n_ctx(self._context))
         self.n_batch = int(api.llama_n_batch(self._context))
         self.n_seq_max = int(api.llama_n_seq_max(self._context))
@@ -159,6 +181,7 @@ class Llama:
         self.is_reranker = int(api.llama_pooling_type(self._context)) == api.LLAMA_POOLING_TYPE_RANK
         self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
         self.has_sliding_window = int(api.llama_model_n_swa(self._model)) > 0
+        self.can_cut = not (self.is_recurrent or self.has_sliding_window)
         self.batch = Batch(self.n_batch)
         self._pieces: dict[tuple[int, bool], bytes] = {}
         self._ends: dict[int, bool] = {}
@@ -325,9 +348,13 @@ class Llama:
         table = []
         for token in range(self.n_vocab):
             size = int(api.llama_token_to_piece(self._vocab, token, buffer, _LONGEST_PIECE, 0, True))
-            piece = buffer.raw[: max(size, 0)]
+            piece = ctypes.string_at(buffer, max(size, 0))
             table.append((piece, self._is_special(token, piece)))
         return table
+
+    def pieces(self) -> list[bytes]:
+        """Return the bytes of every token, those of control tokens too."""
+        return [piece for piece, _ in self.token_table()]
 
     def _is_special(self, token: int, piece: bytes) -> bool:
         attributes = api.llama_vocab_get_attr(self._vocab, token)
@@ -385,6 +412,10 @@ class Llama:
         code = int(api.llama_decode(self._context, self.batch.sized(n_tokens)))
         if code != 0:
             raise DecodeError(code)
+
+    def settle(self) -> None:
+        """Bring the last decode's logits into order, after which several threads may read them at once."""
+        api.llama_get_logits(self._context)
 
     def logits(self, row: int) -> Floats:
         """Return a writable view (n_vocab,) float32 of a row's logits, valid until the next decode."""

@@ -4,67 +4,160 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ollamapy import wire
-from ollamapy.errors import RunnerError
+from ollamapy.errors import OllamapyError, RunnerError
+from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Floats, Llama
 from ollamapy.worker.sequence import Sequence
 
+_WORTH_A_THREAD = 4
+
+
+@dataclass(slots=True)
+class Said:
+    """What one step adds to one sequence."""
+
+    text: str = ""
+    logprobs: list[wire.Logprob] = field(default_factory=list)
+
 
 class Publisher:
-    """Samples for one sequence at a time and keeps its books."""
+    """Samples and keeps the books of sequences. `n_threads` may sample at once."""
 
-    def __init__(self, llama: Llama, clock: Callable[[], float]) -> None:
+    def __init__(self, llama: Llama, clock: Callable[[], float], n_threads: int = 1) -> None:
         self._llama = llama
         self._clock = clock
+        self._n_threads = n_threads
+        self._pool = ThreadPoolExecutor(max(n_threads - 1, 1), thread_name_prefix="sampling")
+        self._prepared: Future[None] | None = None
+        self.n_drafted = self.n_accepted = 0
 
-    def sample(self, sequence: Sequence, row: int) -> wire.Output:
-        """Sample from batch row `row`, append the token to the sequence and return its share of the step.
+    def prepare(self, sequences: list[Sequence]) -> None:
+        """Begin to compute the masks of these sequences in another thread; `draw_all` waits for it."""
+        constraints = [s.constraint for s in sequences if s.constraint is not None]
+        if constraints:
+            self._prepared = self._pool.submit(_prepare_all, constraints)
 
-        Sets `finish_reason` when the answer ends here. Raises RunnerError for logits that are no numbers, and
-        InvalidInputError for a grammar that can't go on.
+    def finish_preparing(self) -> None:
+        """Wait until what `prepare` began is done."""
+        if self._prepared is not None:
+            self._prepared.result()
+            self._prepared = None
+
+    def draw_all(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
+        """Sample the first token of each sequence from its batch row; an error stands for one that has none."""
+        n_helpers = min(self._n_threads, len(due) // _WORTH_A_THREAD) - 1
+        if n_helpers <= 0:
+            return [self._draw_or_error(*one) for one in due]
+        self._llama.settle()
+        size = -(-len(due) // (n_helpers + 1))
+        parts = [due[at : at + size] for at in range(size, len(due), size)]
+        others = [self._pool.submit(lambda part: [self._draw_or_error(*one) for one in part], part) for part in parts]
+        drawn = [self._draw_or_error(*one) for one in due[:size]]
+        return drawn + [token for other in others for token in other.result()]
+
+    def _draw_or_error(self, sequence: Sequence, row: int) -> int | OllamapyError:
+        try:
+            return self.draw(sequence, row)
+        except OllamapyError as exc:
+            return exc
+
+    def draw(self, sequence: Sequence, row: int) -> int:
+        """Sample a token from a batch row.
+
+        Raises RunnerError for logits that are no numbers, and InvalidInputError for a grammar that can't go on.
         """
-        logprobs: list[wire.Logprob] = []
-        if sequence.constraint is not None:
-            sequence.constraint.mask(self._llama.logits(row))
-        scores = log_softmax(self._llama.logits(row)) if sequence.request.logprobs else None
-        token = sequence.sampler.sample(row)
+        if sequence.constraint is None:
+            token = sequence.sampler.sample(row)
+        else:
+            token = self._draw_allowed(sequence, sequence.constraint, row)
         if not math.isfinite(self._llama.logit(row, token)):
             raise RunnerError("the model's output is not a number; its file may be damaged: create or pull it again")
-        sequence.n_generated += 1
+        return token
+
+    def _draw_allowed(self, sequence: Sequence, constraint: Constraint, row: int) -> int:
+        mask, logits = constraint.mask(), self._llama.logits(row)
+        if mask.forbidden is not None:
+            logits[mask.forbidden] = -np.inf
+            return sequence.sampler.sample(row)
+        kept = logits[mask.allowed]
+        if sequence.request.logprobs:
+            logits.fill(-np.inf)
+            logits[mask.allowed] = kept
+        return sequence.sampler.choose(mask.allowed, kept)
+
+    def advance(self, sequence: Sequence, row: int, token: int, draft: tuple[int, ...]) -> wire.Output:
+        """Append the token drawn from `row`, and go on over the rows behind it for as long as the draft comes true.
+
+        Row `row + i` belongs to `draft[i - 1]`. Each row is sampled by the sequence's own chain, so the tokens are the
+        same that come one by one. Sets `finish_reason` where the answer ends; raises as `draw` does.
+        """
+        said, n_before, n_true = Said(), len(sequence.tokens), 0
+        while True:
+            self._take(sequence, row + n_true, token, said)
+            while n_true < len(draft) and sequence.n_left and draft[n_true] == sequence.tokens[sequence.n_computed]:
+                sequence.n_computed += 1
+                n_true += 1
+            if sequence.n_left or sequence.finish_reason is not None:
+                break
+            token = self.draw(sequence, row + n_true)
+        sequence.n_fresh = sequence.n_left
+        if draft:
+            self.n_drafted += len(draft)
+            self.n_accepted += n_true
+        sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
+        if sequence.finish_reason is not None:
+            said.text += sequence.text.close()
+        return wire.Output(sequence.id, said.text, said.logprobs, self._finished(sequence))
+
+    def _take(self, sequence: Sequence, row: int, token: int, said: Said) -> None:
+        """Append a sampled token, and all those that the grammar forces behind it."""
+        scores = log_softmax(self._llama.logits(row)) if sequence.request.logprobs else None
         if sequence.first_token is None:
             sequence.first_token = self._clock()
-        text = self._append(sequence, token)
+        goes_on = self._append(sequence, token, said)
         if scores is not None:
-            logprobs.append(self._logprob(scores, token, sequence.request.top_logprobs))
-        if sequence.finish_reason is not None:
-            text += sequence.text.close()
-        return wire.Output(sequence.id, text, logprobs, self._finished(sequence))
+            said.logprobs.append(self._logprob(scores, token, sequence.request.top_logprobs))
+        if sequence.constraint is None or not goes_on:
+            return
+        for forced in sequence.constraint.forced()[: max(sequence.context + 1 - len(sequence.tokens), 0)]:
+            sequence.sampler.accept((forced,))
+            goes_on = self._append(sequence, forced, said)
+            if sequence.request.logprobs:
+                piece = self._llama.piece(forced, special=True)
+                said.logprobs.append(wire.Logprob(piece, 0.0, [(piece, 0.0)] if sequence.request.top_logprobs else []))
+            if not goes_on:
+                return
 
-    def _append(self, sequence: Sequence, token: int) -> str:
-        """Numbered ends: 1 the model's own, 2 a stop string, 3 the grammar, 4 max_tokens, 5 the context."""
+    def _append(self, sequence: Sequence, token: int, said: Said) -> bool:
+        """Append a token; false at an end: 1 the model's, 2 a stop string, 3 the grammar, 4 max_tokens, 5 num_ctx."""
+        sequence.n_generated += 1
         if self._llama.is_end(token):  # 1
             sequence.finish_reason = "stop"
-            return ""
+            return False
         sequence.tokens.append(token)
-        text = sequence.text.feed(self._llama.piece(token, special=token in sequence.visible))
+        said.text += sequence.text.feed(self._llama.piece(token, special=token in sequence.visible))
         constraint = sequence.constraint
         if sequence.text.stopped_by is not None or (constraint is not None and constraint.accept(token)):  # 2, 3
             sequence.finish_reason = "stop"
         elif sequence.n_generated >= sequence.max_tokens or (
-            not sequence.request.shift and len(sequence.tokens) >= sequence.request.num_ctx
-        ):  # 4
+            not sequence.request.shift and len(sequence.tokens) >= sequence.context
+        ):  # 4, 5
             sequence.finish_reason = "length"
-        return text
+        return sequence.finish_reason is None
 
     def _logprob(self, scores: Floats, token: int, n_top: int) -> wire.Logprob:
         top: list[tuple[bytes, float]] = []
         if n_top > 0:
             best = np.argpartition(scores, -n_top)[-n_top:]
             best = best[np.argsort(-scores[best], kind="stable")]
-            top = [(self._llama.piece(int(i), special=True), float(scores[i])) for i in best]
+            possible = best[np.isfinite(scores[best])]
+            top = [(self._llama.piece(int(i), special=True), float(scores[i])) for i in possible]
         return wire.Logprob(self._llama.piece(token, special=True), float(scores[token]), top)
 
     def _finished(self, sequence: Sequence) -> wire.Finished | None:
@@ -82,6 +175,8 @@ class Publisher:
             completion_seconds=now - first,
             stop=sequence.text.stopped_by,
             tokens=list(sequence.tokens) if sequence.request.return_tokens else None,
+            draft_tokens=sequence.ahead.n_drafted,
+            accepted_tokens=sequence.ahead.n_accepted,
         )
 
 
@@ -89,3 +184,8 @@ def log_softmax(logits: Floats) -> Floats:
     """Return the log probabilities of a row, (n_vocab,) float32."""
     top = logits.max()
     return np.asarray(logits - (top + np.log(np.exp(logits - top).sum())), np.float32)
+
+
+def _prepare_all(constraints: list[Constraint]) -> None:
+    for constraint in constraints:
+        constraint.prepare()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, replace
 
+from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
 MIN_CHUNK = 16
+MOST_FORCED = 32  # tokens of one sequence and step: the other streams wait for them
 TYPICAL_CHUNK = 64
 STRETCH = 1.8
 LONGEST_STEP_SECONDS = 1.0
@@ -15,11 +17,17 @@ LONGEST_STEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`n_tokens` of a sequence, from its first uncomputed one on."""
+    """`n_tokens` of a sequence, from its first uncomputed one on, and guesses of what follows them."""
 
     sequence: Sequence
     n_tokens: int
     is_decode: bool = False
+    draft: tuple[int, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the batch that it takes."""
+        return self.n_tokens + len(self.draft)
 
     @property
     def is_last(self) -> bool:
@@ -30,11 +38,14 @@ class Slice:
 def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> list[Slice]:
     """Fill the next batch.
 
-    1. Every decoding sequence gets its token: no stream waits for another's prompt.
+    1. Every decoding sequence gets its tokens, one or what its grammar forced: no stream waits for another's prompt.
     2. The rest, `prefill_budget` tokens at most, goes to prompts in the order of their arrival.
     """
-    plan = [Slice(s, 1, is_decode=True) for s in running if s.is_decoding][:n_batch]
-    left = min(prefill_budget, n_batch - len(plan))
+    plan = [Slice(s, min(s.n_left, MOST_FORCED), is_decode=True) for s in running if s.is_decoding][:n_batch]
+    n_rows = sum(part.n_tokens for part in plan)
+    if n_rows > n_batch:
+        plan, n_rows = [Slice(part.sequence, 1, is_decode=True) for part in plan], len(plan)
+    left = min(prefill_budget, n_batch - n_rows)
     for sequence in running:
         if left <= 0:
             break
@@ -43,6 +54,28 @@ def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> li
             plan.append(Slice(sequence, n_tokens))
             left -= n_tokens
     return plan
+
+
+def fill_batch(batch: Batch, plan: Rows[Slice]) -> int:
+    """Write the plan into the batch and return its rows; logits are wanted where something is sampled."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    sequences: list[int] = []
+    wants_logits: list[int] = []
+    for part in plan:
+        sequence, n_rows, n_sampled = part.sequence, part.n_rows, 1 + len(part.draft) if part.is_last else 0
+        first = sequence.n_computed
+        tokens += sequence.tokens[first : first + part.n_tokens]
+        tokens += part.draft
+        positions += range(first, first + n_rows)
+        sequences += [sequence.seq_id] * n_rows
+        wants_logits += [0] * (n_rows - n_sampled) + [1] * n_sampled
+    n_rows = len(tokens)
+    batch.tokens[:n_rows] = tokens
+    batch.positions[:n_rows] = positions
+    batch.sequences[:n_rows] = sequences
+    batch.wants_logits[:n_rows] = wants_logits
+    return n_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Literal
 from ollamapy.wire import Generate
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Sampler
+from ollamapy.worker.lookahead import Lookahead
 from ollamapy.worker.text import TextStream
 
 
@@ -16,8 +17,9 @@ class Sequence:
     """A request with its tokens and how many of them are computed.
 
     `tokens` is the prompt followed by the answer; positions [0, n_computed) are in the KV cache under `seq_id`, and the
-    first `n_shared` of those cells belong to the prefix tree. A sequence that decodes has exactly one token left to
-    compute; one with more is in prefill. Preemption and a context shift only reset `n_computed`: the rest follows.
+    first `n_shared` of those cells belong to the prefix tree. A sequence that decodes has only those `n_fresh` tokens
+    left that its last step appended: one, and what its grammar forced behind it; one with more is in prefill.
+    Preemption and a context shift only reset `n_computed`: the rest follows. `tokens` has at most `context` of them.
     `arrived` is when its turn began: on arrival, and again at each context shift.
     `common_with` remembers how many leading tokens of the prompt other requests (by id) have in common with it.
     """
@@ -28,18 +30,21 @@ class Sequence:
     text: TextStream
     arrived: float
     max_tokens: int
+    context: int
     n_prompt: int
     seq_id: int = -1
     n_computed: int = 0
     n_shared: int = 0
     n_cached: int = 0
     n_generated: int = 0
+    n_fresh: int = 0
     started: float | None = None
     first_token: float | None = None
     constraint: Constraint | None = None
     visible: frozenset[int] = frozenset()
     finish_reason: Literal["stop", "length"] | None = None
     common_with: dict[int, int] = field(default_factory=dict)
+    ahead: Lookahead = field(default_factory=Lookahead)
 
     @property
     def id(self) -> int:
@@ -53,5 +58,5 @@ class Sequence:
 
     @property
     def is_decoding(self) -> bool:
-        """Whether only the token sampled last is left to compute."""
-        return self.n_generated > 0 and self.n_left == 1
+        """Whether only what the last step appended is left to compute."""
+        return 0 < self.n_left <= self.n_fresh

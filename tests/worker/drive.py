@@ -9,8 +9,10 @@ from pathlib import Path
 
 from ollamapy import wire
 from ollamapy.worker.constraint import Constraint
+from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.speculator import Speculator
 
 GREEDY = wire.Sampling(temperature=0.0)
 
@@ -37,14 +39,18 @@ def ticking() -> Callable[[], float]:
 class Driver:
     """An engine with its outputs by request id."""
 
-    def __init__(self, llama: Llama, *, n_parallel: int = 0) -> None:
+    def __init__(
+        self, llama: Llama, *, n_parallel: int = 0, speculates: bool = False, draft: DraftModel | None = None
+    ) -> None:
         self.llama = llama
         self.frames: list[wire.Step] = []
         self.text: dict[int, str] = defaultdict(str)
         self.logprobs: dict[int, list[wire.Logprob]] = defaultdict(list)
         self.finished: dict[int, wire.Finished] = {}
         self.failed: dict[int, wire.Failed] = {}
-        self.engine = Engine(llama, self._receive, ticking(), n_parallel=n_parallel)
+        clock = ticking()
+        speculator = Speculator(draft, clock) if speculates else None
+        self.engine = Engine(llama, self._receive, clock, n_parallel=n_parallel, speculator=speculator)
         self._ids = count(1)
 
     def _receive(self, message: wire.Message) -> None:

@@ -1,0 +1,45 @@
+"""Guesses what comes next by what followed the same tokens before: prompt lookup, which needs no second model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Tokens
+from dataclasses import dataclass
+
+SIZE = 3
+LONGEST_MATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Tokens that may come next; the last `n_matched` tokens stood before them already (at most LONGEST_MATCH)."""
+
+    tokens: tuple[int, ...]
+    n_matched: int
+
+
+class NgramIndex:
+    """Where each run of SIZE tokens ended last. It belongs to one token list that only grows at its end."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[int, ...], int] = {}
+        self._next = SIZE
+
+    def guess(self, tokens: Tokens[int], most: int) -> Guess | None:
+        """Return up to `most` tokens that may follow, None where the last SIZE tokens are new."""
+        for end in range(self._next, len(tokens)):
+            self._ends[tuple(tokens[end - SIZE : end])] = end
+        self._next = max(self._next, len(tokens))
+        last = self._ends.get(tuple(tokens[-SIZE:]))
+        if last is None or most <= 0:
+            return None
+        known = tokens[last : last + most]
+        rounds = -(-most // len(known))  # text that repeats itself goes on in circles
+        return Guess(tuple((list(known) * rounds)[:most]), _matched(tokens, last))
+
+
+def _matched(tokens: Tokens[int], end: int) -> int:
+    """Return how many tokens before `end` equal the last ones."""
+    length, most = SIZE, min(end, LONGEST_MATCH)
+    while length < most and tokens[end - length - 1] == tokens[-length - 1]:
+        length += 1
+    return length

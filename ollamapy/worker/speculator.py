@@ -1,0 +1,99 @@
+"""Adds guessed tokens to steps where that pays; the decision itself is `speculation.draft_lengths`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ollamapy.worker.draft import DraftModel
+from ollamapy.worker.ngram import Guess
+from ollamapy.worker.plan import Slice
+from ollamapy.worker.sequence import Sequence
+from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_lengths
+
+DRAFT_TOKENS = 8  # of a draft model, where a request does not say
+FIRST_PAUSE, LAST_PAUSE = 32, 1024  # steps between two trials while a draft model does not pay
+
+
+class Speculator:
+    """Guesses for the sequences of one engine. `draft` is None where only earlier text is looked up."""
+
+    def __init__(self, draft: DraftModel | None, clock: Callable[[], float]) -> None:
+        self._draft = draft
+        self._clock = clock
+        self._costs = StepCosts()
+        self._token_seconds = 0.0
+        self._pause = FIRST_PAUSE
+        self._steps_idle = 0
+
+    def forget(self, sequence: Sequence) -> None:
+        """Let go of what is kept for a sequence that leaves, or whose tokens change."""
+        sequence.ahead.restart()
+        if self._draft is not None:
+            self._draft.forget(sequence.id)
+
+    def learn(self, n_rows: int, seconds: float) -> None:
+        """Take in how long a step took that only decoded, without the time for guessing."""
+        self._costs.learn(n_rows, seconds)
+
+    def extend(self, plan: list[Slice], most_rows: int) -> list[Slice]:
+        """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
+        n_rows = sum(part.n_tokens for part in plan)
+        costs = self._costs.curve(min(most_rows, n_rows + len(plan) * MOST_DRAFT_TOKENS))
+        if len(costs) <= n_rows + 1:
+            return plan
+        chances = [self._chances(part.sequence) for part in plan]
+        seconds = [self._token_seconds if part.sequence.ahead.guess is None else 0.0 for part in plan]
+        lengths = draft_lengths(chances, n_rows, costs, seconds)
+        if self._draft is not None:
+            self._ask(self._draft, [(part.sequence, n) for part, n in zip(plan, lengths, strict=True)])
+        return [_with_draft(part, n) for part, n in zip(plan, lengths, strict=True)]
+
+    def _chances(self, sequence: Sequence) -> list[float]:
+        """Look for a guess in earlier text; return its chances, or those of the draft model where that is better."""
+        ahead = sequence.ahead
+        room = _room(sequence)
+        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, room)
+        chances = ahead.chances(guess) if guess is not None else []
+        if self._draft is not None:
+            drafted = ahead.draft_hits.chances(0, min(room, DRAFT_TOKENS))
+            if sum(drafted) > sum(chances[:DRAFT_TOKENS]):
+                ahead.guess = None
+                return drafted
+        return chances
+
+    def _ask(self, draft: DraftModel, wanted: list[tuple[Sequence, int]]) -> None:
+        """Let the draft model guess where it pays, and now and then where it did not, to see whether that changed."""
+        asked = [(s, n) for s, n in wanted if s.ahead.guess is None and n > 0]
+        self._steps_idle = 0 if asked else self._steps_idle + 1
+        if asked:
+            self._pause = FIRST_PAUSE
+        elif self._steps_idle >= self._pause:
+            self._pause, self._steps_idle = min(2 * self._pause, LAST_PAUSE), 0
+            asked = [(s, 1) for s, _ in wanted if s.ahead.guess is None and _room(s) > 0][:1]
+        started = self._clock()
+        guesses = draft.guess(asked)
+        n_guessed = sum(map(len, guesses.values()))
+        if n_guessed and draft.was_up_to_date:
+            seconds = (self._clock() - started) / n_guessed
+            self._token_seconds += (seconds - self._token_seconds) * (0.2 if self._token_seconds else 1.0)
+        for sequence, tokens in guesses.items():
+            sequence.ahead.guess = Guess(tokens, 0)
+
+
+def _with_draft(part: Slice, n_tokens: int) -> Slice:
+    """Return the slice with the beginning of its sequence's guess behind it, as far as the grammar allows that."""
+    guess, constraint = part.sequence.ahead.guess, part.sequence.constraint
+    if guess is None or n_tokens == 0:
+        return part
+    draft = guess.tokens[:n_tokens]
+    if constraint is not None:
+        draft = draft[: constraint.count_allowed(draft)]
+    return replace(part, draft=draft)
+
+
+def _room(sequence: Sequence) -> int:
+    """How many guessed tokens the request allows: its answer must end, and its context shift, where they would."""
+    wanted = sequence.request.draft_tokens
+    left = min(sequence.max_tokens - sequence.n_generated - 1, sequence.context - len(sequence.tokens))
+    return max(min(left, MOST_DRAFT_TOKENS if wanted < 0 else min(wanted, MOST_DRAFT_TOKENS)), 0)
