@@ -99,6 +99,20 @@ class ModelList(msgspec.Struct, frozen=True):
     has_more: bool = False
 
 
+class Error(msgspec.Struct, frozen=True):
+    """What went wrong."""
+
+    type: str
+    message: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True, tag="error"):
+    """A failed request, or the last event of a stream that failed."""
+
+    error: Error
+    request_id: str | None
+
+
 @dataclass(slots=True)
 class EventWriter:
     """Turns the pieces of one answer into named events, in order.
@@ -211,10 +225,10 @@ def model_list(records: Sequence[ModelRecord]) -> ModelList:
     return ModelList(data, data[0].id if data else None, data[-1].id if data else None)
 
 
-def error_body(message: str, status: int, request_id: str = "") -> Mapping[str, Json]:
+def error_body(message: str, status: int, request_id: str = "") -> ErrorBody:
     """Return the error object of all Anthropic routes."""
     kind = ERROR_TYPES.get(status, "invalid_request_error" if 400 <= status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id or None}
+    return ErrorBody(Error(kind, message), request_id or None)
 
 
 def error_event(message: str, status: int, request_id: str = "") -> bytes:

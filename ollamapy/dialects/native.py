@@ -57,6 +57,12 @@ class VersionRecord(Record, frozen=True, kw_only=True):
     ollamapy_version: str = ""
 
 
+class HealthRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """GET /health."""
+
+    status: str = "ok"
+
+
 class ErrorRecord(Record, frozen=True, kw_only=True):
     """A failed request, or the last line of a stream that failed; `kind` is ours, a word of `ERROR_KINDS`."""
 

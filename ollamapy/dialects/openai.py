@@ -6,14 +6,14 @@ Source: OpenAI's API reference, and Ollama's `openai/openai.go` (release 0.33).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from ollamapy.dialects.chunks import split_calls
 from ollamapy.dialects.native import ModelRecord
-from ollamapy.types import CallDelta, Chunk, Final, Json, TokenLogprob, ToolCall
+from ollamapy.types import CallDelta, Chunk, Final, TokenLogprob, ToolCall
 
 FINGERPRINT = "fp_ollama"
 DONE_EVENT = b"data: [DONE]\n\n"
@@ -102,21 +102,27 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_calls: list[Call] = []
 
 
-class _FinishedChoice(msgspec.Struct, frozen=True, omit_defaults=True):
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One whole answer of several."""
+
     index: int
     message: Message
     finish_reason: str | None
     logprobs: Logprobs | None = None
 
 
-class _DeltaChoice(msgspec.Struct, frozen=True, omit_defaults=True):
+class ChunkChoice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an event adds to one answer of several."""
+
     index: int
     delta: Delta
     finish_reason: str | None
     logprobs: Logprobs | None = None
 
 
-class _PromptDetails(msgspec.Struct, frozen=True):
+class PromptDetails(msgspec.Struct, frozen=True):
+    """How much of a prompt was not computed again."""
+
     cached_tokens: int
 
 
@@ -126,7 +132,7 @@ class Usage(msgspec.Struct, frozen=True):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: _PromptDetails
+    prompt_tokens_details: PromptDetails
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,18 +143,20 @@ class ChatCompletion(msgspec.Struct, frozen=True, omit_defaults=True):
     created: int
     model: str
     system_fingerprint: str
-    choices: list[_FinishedChoice]
+    choices: list[Choice]
     usage: Usage
     dropped_messages: int = 0
 
 
-class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class ChatCompletionChunk(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event of a stream."""
+
     id: str
     object: str
     created: int
     model: str
     system_fingerprint: str
-    choices: list[_DeltaChoice]
+    choices: list[ChunkChoice]
     usage: Usage | None = None
     dropped_messages: int = 0
 
@@ -167,6 +175,21 @@ class ModelList(msgspec.Struct, frozen=True):
 
     data: list[Model]
     object: str = "list"
+
+
+class Error(msgspec.Struct, frozen=True):
+    """What went wrong; `code` is OpenAI's word for it, if it has one."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """A failed request, or the last event of a stream that failed."""
+
+    error: Error
 
 
 @dataclass(slots=True)
@@ -217,15 +240,17 @@ class EventWriter:
             return
         if self.include_usage:
             used = total_usage([self._finals[number] for number in sorted(self._finals)])
-            yield _sse(_Event(self.id, "chat.completion.chunk", self.created, self.model, FINGERPRINT, [], used))
+            yield _sse(
+                ChatCompletionChunk(self.id, "chat.completion.chunk", self.created, self.model, FINGERPRINT, [], used)
+            )
         yield DONE_EVENT
 
     def _event(
         self, index: int, delta: Delta, reason: str | None, logprobs: Logprobs | None, dropped: int = 0
     ) -> bytes:
-        choice = _DeltaChoice(index, delta, reason, logprobs)
+        choice = ChunkChoice(index, delta, reason, logprobs)
         kind = "chat.completion.chunk"
-        return _sse(_Event(self.id, kind, self.created, self.model, FINGERPRINT, [choice], None, dropped))
+        return _sse(ChatCompletionChunk(self.id, kind, self.created, self.model, FINGERPRINT, [choice], None, dropped))
 
     def _take_role(self, index: int) -> str | None:
         if index in self._begun:
@@ -243,12 +268,12 @@ def completion(answer_id: str, model: str, created: int, answers: Sequence[Chunk
     return ChatCompletion(answer_id, "chat.completion", created, model, FINGERPRINT, choices, used, dropped)
 
 
-def _finished(answer: Chunk, final: Final) -> _FinishedChoice:
+def _finished(answer: Chunk, final: Final) -> Choice:
     calls = [_call(call) for call in answer.tool_calls]
     text = answer.content if answer.rendered is None else answer.rendered
     message = Message("assistant", text, answer.thinking, answer.thinking, calls)
     reason = finish_reason(final, has_calls=bool(calls))
-    return _FinishedChoice(answer.index, message, reason, _logprobs(answer.logprobs))
+    return Choice(answer.index, message, reason, _logprobs(answer.logprobs))
 
 
 def finish_reason(final: Final, *, has_calls: bool) -> str:
@@ -265,7 +290,7 @@ def total_usage(finals: Sequence[Final], each: int = 0) -> Usage:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         total_tokens=prompt_tokens + completion_tokens,
-        prompt_tokens_details=_PromptDetails(sum(final.cached_tokens for final in prompts)),
+        prompt_tokens_details=PromptDetails(sum(final.cached_tokens for final in prompts)),
     )
 
 
@@ -279,10 +304,9 @@ def encode(record: msgspec.Struct) -> bytes:
     return _encode(record)
 
 
-def error_body(message: str, status: int, code: str | None = None) -> Mapping[str, Json]:
+def error_body(message: str, status: int, code: str | None = None) -> ErrorBody:
     """Return the error object of all OpenAI routes."""
-    kind = ERROR_TYPES.get(status, "api_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return ErrorBody(Error(message, ERROR_TYPES.get(status, "api_error"), code=code))
 
 
 def error_event(message: str, status: int, code: str | None = None) -> bytes:

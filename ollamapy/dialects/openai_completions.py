@@ -37,27 +37,33 @@ class CompletionRequest:
         return self.prompts[0].model
 
 
-class _Logprobs(msgspec.Struct, frozen=True):
+class CompletionLogprobs(msgspec.Struct, frozen=True):
+    """The tokens of an answer, and where in its text each begins."""
+
     tokens: list[str]
     token_logprobs: list[float]
     top_logprobs: list[dict[str, float]] | None
     text_offset: list[int]
 
 
-class _Choice(msgspec.Struct, frozen=True):
+class CompletionChoice(msgspec.Struct, frozen=True):
+    """One answer of several, or what an event adds to it."""
+
     text: str
     index: int
     finish_reason: str | None
-    logprobs: _Logprobs | None = None
+    logprobs: CompletionLogprobs | None = None
 
 
-class _Completion(msgspec.Struct, frozen=True, omit_defaults=True):
+class Completion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whole answers, or one event of their stream."""
+
     id: str
     object: str
     created: int
     model: str
     system_fingerprint: str
-    choices: list[_Choice]
+    choices: list[CompletionChoice]
     usage: Usage | None = None
 
 
@@ -140,7 +146,7 @@ class CompletionEvents:
             yield self._event([self._choice(chunk, None)])
         if chunk.final is None:
             return
-        yield self._event([_Choice("", chunk.index, chunk.final.finish_reason)])
+        yield self._event([CompletionChoice("", chunk.index, chunk.final.finish_reason)])
         self._finals[chunk.index] = chunk.final
         if len(self._finals) == self.n * self.n_prompts:
             if self.include_usage:
@@ -154,19 +160,19 @@ class CompletionEvents:
         choices = [self._choice(answer, final.finish_reason) for answer, final in zip(answers, finals, strict=True)]
         return _encode(self._record(choices, total_usage(finals, self.n)))
 
-    def _choice(self, chunk: Chunk, reason: str | None) -> _Choice:
+    def _choice(self, chunk: Chunk, reason: str | None) -> CompletionChoice:
         offset = self._offsets.get(chunk.index, 0)
         self._offsets[chunk.index] = offset + len(chunk.content)
-        return _Choice(chunk.content, chunk.index, reason, _logprobs(chunk.logprobs, offset))
+        return CompletionChoice(chunk.content, chunk.index, reason, _logprobs(chunk.logprobs, offset))
 
-    def _event(self, choices: list[_Choice], usage: Usage | None = None) -> bytes:
+    def _event(self, choices: list[CompletionChoice], usage: Usage | None = None) -> bytes:
         return b"data: " + _encode(self._record(choices, usage)) + b"\n\n"
 
-    def _record(self, choices: list[_Choice], usage: Usage | None) -> _Completion:
-        return _Completion(self.id, "text_completion", self.created, self.model, FINGERPRINT, choices, usage)
+    def _record(self, choices: list[CompletionChoice], usage: Usage | None) -> Completion:
+        return Completion(self.id, "text_completion", self.created, self.model, FINGERPRINT, choices, usage)
 
 
-def _logprobs(logprobs: Sequence[TokenLogprob], offset: int) -> _Logprobs | None:
+def _logprobs(logprobs: Sequence[TokenLogprob], offset: int) -> CompletionLogprobs | None:
     if not logprobs:
         return None
     offsets = []
@@ -174,7 +180,7 @@ def _logprobs(logprobs: Sequence[TokenLogprob], offset: int) -> _Logprobs | None
         offsets.append(offset)
         offset += len(logprob.token)
     tops = [{top.token: top.logprob for top in logprob.top} for logprob in logprobs]
-    return _Logprobs(
+    return CompletionLogprobs(
         tokens=[logprob.token for logprob in logprobs],
         token_logprobs=[logprob.logprob for logprob in logprobs],
         top_logprobs=tops if any(tops) else None,

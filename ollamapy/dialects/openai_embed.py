@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from ollamapy.dialects.fields import Fields, read_keep_alive
 from ollamapy.dialects.native_embed import read_dimensions, vector_json
@@ -17,6 +19,7 @@ from ollamapy.options import parse_options
 from ollamapy.types import Embedded, EmbedRequest, Json, Reranked, RerankRequest
 
 TOKEN_LIMIT = 1 << 31
+VECTOR: Json = {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string"}]}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,40 +32,52 @@ class EmbeddingsRequest:
     is_base64: bool = False
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class EmbeddingUsage(msgspec.Struct, frozen=True):
+    """Token counts of a request."""
+
     prompt_tokens: int
     total_tokens: int
 
 
-class _Vector(msgspec.Struct, frozen=True):
+class Embedding(msgspec.Struct, frozen=True):
+    """One vector: numbers, or their little-endian float32 in base64."""
+
     index: int
-    embedding: msgspec.Raw
+    embedding: Annotated[msgspec.Raw, Meta(extra_json_schema=VECTOR)]
     object: str = "embedding"
 
 
-class _VectorList(msgspec.Struct, frozen=True, omit_defaults=True):
+class EmbeddingList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """POST /v1/embeddings."""
+
     object: str
-    data: list[_Vector]
+    data: list[Embedding]
     model: str
-    usage: _Usage
+    usage: EmbeddingUsage
     truncated_inputs: int = 0
 
 
-class _Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True):
+    """A document as it was sent."""
+
     text: str
 
 
-class _Score(msgspec.Struct, frozen=True, omit_defaults=True):
+class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One document: its place in the request and its score."""
+
     index: int
     relevance_score: float
-    document: _Document | None = None
+    document: Document | None = None
 
 
-class _ScoreList(msgspec.Struct, frozen=True, omit_defaults=True):
+class RerankList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """POST /v1/rerank: the best document first."""
+
     object: str
     model: str
-    results: list[_Score]
-    usage: _Usage
+    results: list[Score]
+    usage: EmbeddingUsage
     truncated_inputs: int = 0
 
 
@@ -89,22 +104,22 @@ def embeddings_request(fields: Fields) -> EmbeddingsRequest:
 def embeddings_body(request: EmbeddingsRequest, embedded: Embedded) -> bytes:
     """Return the answer of /v1/embeddings; takes a while for many vectors."""
     write = _base64_json if request.is_base64 else vector_json
-    data = [_Vector(index, msgspec.Raw(write(vector))) for index, vector in enumerate(embedded.vectors)]
+    data = [Embedding(index, msgspec.Raw(write(vector))) for index, vector in enumerate(embedded.vectors)]
     tokens = embedded.prompt_tokens
     return _encode(
-        _VectorList("list", data, request.embed.model, _Usage(tokens, tokens), embedded.truncated_inputs),
+        EmbeddingList("list", data, request.embed.model, EmbeddingUsage(tokens, tokens), embedded.truncated_inputs),
     )
 
 
 def rerank_body(request: RerankRequest, reranked: Reranked) -> bytes:
     """Return the answer of /v1/rerank."""
     results = [
-        _Score(i, score, _Document(request.documents[i]) if request.return_documents else None)
+        Score(i, score, Document(request.documents[i]) if request.return_documents else None)
         for i, score in reranked.scores
     ]
     tokens = reranked.prompt_tokens
     return _encode(
-        _ScoreList("list", request.model, results, _Usage(tokens, tokens), reranked.truncated_inputs),
+        RerankList("list", request.model, results, EmbeddingUsage(tokens, tokens), reranked.truncated_inputs),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +16,54 @@ from ollamapy.dialects.openai import ERROR_TYPES
 from ollamapy.types import CallDelta, Chunk, Final, Json, TokenLogprob
 
 _encode = msgspec.json.Encoder().encode
+
+
+class ResponseObject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A response as clients read it: what was answered, and behind it what was asked for."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["in_progress", "completed", "incomplete", "failed"]
+    error: dict[str, Json] | None
+    incomplete_details: dict[str, Json] | None
+    model: str
+    output: list[dict[str, Json]]
+    usage: dict[str, Json] | None
+    background: bool
+    instructions: str | list[Json] | None
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+    metadata: dict[str, Json]
+    parallel_tool_calls: bool
+    previous_response_id: str | None
+    reasoning: dict[str, Json]
+    service_tier: str
+    store: bool
+    temperature: float | None
+    text: dict[str, Json]
+    tool_choice: str | dict[str, Json]
+    tools: list[dict[str, Json]]
+    top_logprobs: int
+    top_p: float | None
+    truncation: str
+    user: str | None
+    dropped_messages: int = 0
+
+
+class InputTokens(msgspec.Struct, frozen=True):
+    """POST /v1/responses/input_tokens."""
+
+    input_tokens: int
+    object: str = "response.input_tokens"
+
+
+class DeletedResponse(msgspec.Struct, frozen=True):
+    """DELETE /v1/responses/{id}."""
+
+    id: str
+    object: str = "response"
+    deleted: bool = True
 
 
 @dataclass(slots=True)
@@ -174,7 +223,7 @@ def find_item(response: bytes, item_id: str) -> dict[str, Json] | None:
     return next((item for item in items if item["id"] == item_id), None)
 
 
-def encode(response: Mapping[str, Json]) -> bytes:
+def encode(response: Mapping[str, Json] | msgspec.Struct) -> bytes:
     """Return a response as JSON."""
     return _encode(response)
 

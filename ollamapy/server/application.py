@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ollamapy.actions.services import Services
@@ -35,10 +36,8 @@ def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIA
     `close` is awaited when the application's lifespan ends.
     """
     policy = policy_of(services.settings)
-    tables = (NativeRoutes, OpenaiRoutes, ResponsesRoutes, EmbedRoutes, AnthropicRoutes)
-    routes = [route for table in tables for route in table(services).routes()]
     app = Starlette(
-        routes=routes,
+        routes=build_routes(services),
         lifespan=_lifespan(close),
         exception_handlers={
             OllamapyError: _on_error,
@@ -49,6 +48,12 @@ def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIA
         },
     )
     return RequestIds(Guard(app, policy))
+
+
+def build_routes(services: Services) -> list[BaseRoute]:
+    """Return all routes of all APIs."""
+    tables = (NativeRoutes, OpenaiRoutes, ResponsesRoutes, EmbedRoutes, AnthropicRoutes)
+    return [route for table in tables for route in table(services).routes()]
 
 
 class RequestIds:

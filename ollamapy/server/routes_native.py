@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -36,6 +37,7 @@ from ollamapy.dialects.native_requests import (
 )
 from ollamapy.errors import InvalidInputError
 from ollamapy.server.body import part_stream, read_fields
+from ollamapy.server.openapi import encode_document
 from ollamapy.server.stream import JSON, Answer
 from ollamapy.server.writers import ChatWriter, GenerateWriter, ProgressWriter
 from ollamapy.types import Chunk, Progress
@@ -56,6 +58,7 @@ class NativeRoutes:
         return (
             Route("/", self.greet, methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/api/version", self.version, methods=["GET"]),
             Route("/api/tags", self.tags, methods=["GET"]),
             Route("/api/ps", self.ps, methods=["GET"]),
@@ -82,7 +85,11 @@ class NativeRoutes:
 
     async def health(self, _request: Request) -> Response:
         """GET /health."""
-        return Response(b'{"status":"ok"}', media_type=JSON)
+        return _json(native.HealthRecord())
+
+    async def openapi(self, _request: Request) -> Response:
+        """GET /openapi.json: the description of all routes."""
+        return Response(await asyncio.to_thread(encode_document), media_type="application/json")
 
     async def version(self, _request: Request) -> Response:
         """GET /api/version."""

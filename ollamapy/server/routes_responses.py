@@ -59,8 +59,7 @@ class ResponsesRoutes:
         whole = self._with_history(response_request(await self._read(request), self._find_item))
 
         async def answer() -> bytes:
-            tokens = await count_tokens(self._services, whole)
-            return responses.encode({"object": "response.input_tokens", "input_tokens": tokens})
+            return responses.encode(responses.InputTokens(await count_tokens(self._services, whole)))
 
         return WholeAnswer(answer, JSON)
 
@@ -73,7 +72,7 @@ class ResponsesRoutes:
         response_id = request.path_params["response_id"]
         self._find(response_id)
         self._conversations.forget(response_id)
-        return Response(responses.encode({"id": response_id, "object": "response", "deleted": True}), media_type=JSON)
+        return Response(responses.encode(responses.DeletedResponse(response_id)), media_type=JSON)
 
     def _with_history(self, ask: ResponseRequest) -> ChatRequest:
         if not ask.previous_id:

@@ -105,9 +105,9 @@ def test_only_a_stop_sequence_of_the_request_is_one():
 
 def test_errors_have_anthropics_shape():
     body = {"type": "error", "error": {"type": "not_found_error", "message": "no"}, "request_id": "req_1"}
-    assert anthropic.error_body("no", 404, "req_1") == body
+    assert msgspec.to_builtins(anthropic.error_body("no", 404, "req_1")) == body
     assert anthropic.error_event("no", 404, "req_1") == b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"
-    kinds = {status: anthropic.error_body("no", status)["error"]["type"] for status in (400, 405, 413, 500, 503)}
+    kinds = {status: anthropic.error_body("no", status).error.type for status in (400, 405, 413, 500, 503)}
     assert kinds == {
         400: "invalid_request_error",
         405: "invalid_request_error",

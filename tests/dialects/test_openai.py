@@ -137,9 +137,9 @@ def test_logprobs_have_openais_shape():
 
 def test_errors_have_openais_shape():
     body = {"error": {"message": "no", "type": "not_found_error", "param": None, "code": "model_not_found"}}
-    assert openai.error_body("no", 404, "model_not_found") == body
+    assert msgspec.to_builtins(openai.error_body("no", 404, "model_not_found")) == body
     assert openai.error_event("no", 404, "model_not_found") == b"data: " + msgspec.json.encode(body) + b"\n\n"
-    assert openai.error_body("no", 500)["error"]["type"] == "api_error"
+    assert openai.error_body("no", 500).error.type == "api_error"
 
 
 def test_an_empty_list_of_models_is_a_list():
