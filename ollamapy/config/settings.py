@@ -124,6 +124,13 @@ class Settings:
         "keys that the daemon accepts, separated by commas; none: no key is asked for",
         is_secret=True,
     )
+    inference_keys: tuple[str, ...] = setting(
+        "OLLAMAPY_INFERENCE_KEYS",
+        parse_list,
+        "",
+        "further keys, which may ask models but not pull, create, copy or delete any, separated by commas",
+        is_secret=True,
+    )
     allowed_hosts: tuple[str, ...] = setting(
         "OLLAMAPY_ALLOWED_HOSTS",
         parse_list,

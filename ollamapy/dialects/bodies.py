@@ -214,6 +214,13 @@ class TransferBody(Body, frozen=True, kw_only=True):
     stream: bool | None = None
 
 
+class UpdateBody(Body, frozen=True, kw_only=True):
+    """A model whose registry is asked; with `only_pulled` only where it came from there."""
+
+    model: Name
+    only_pulled: bool | None = None
+
+
 class ShowBody(Body, frozen=True, kw_only=True):
     """A model to tell about; `verbose` for its whole vocabulary."""
 

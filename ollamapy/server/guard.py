@@ -4,6 +4,7 @@
    that resolves to this machine (DNS rebinding).
 2. A browser must have loaded the page from here or from an origin on the allow-list (cross-site request forgery).
 3. With API keys configured, all but the greeting and the health check need one of them.
+4. A key may be for inference alone: it asks models, and changes none.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from ollamapy.errors import ConfigError
 from ollamapy.server.errors import Failure, error_response
 
 PUBLIC_PATHS = frozenset({"/", "/health"})
+INFERENCE_PATHS = frozenset(  # beside all that only reads, and all of /v1; a new route is not for everybody by itself
+    f"/api/{verb}"
+    for verb in ("chat", "generate", "embed", "embeddings", "rerank", "render", "tokenize", "detokenize", "show")
+)
+UPLOADS = "/api/blobs/"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 LOCAL_ORIGINS = ("localhost", "127.0.0.1", "0.0.0.0", "[::1]")  # noqa: S104 - compared with, never bound to
 APP_ORIGINS = ("app://*", "file://*", "tauri://*", "vscode-webview://*", "vscode-file://*")
@@ -42,11 +48,12 @@ _PORT = re.compile(r"(?::[0-9]{1,5})?")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may ask. Host names and origins are lower case; `key_hashes` are sha256 digests."""
+    """Who may ask. Host names and origins are lower case; the hashes of keys are sha256 digests."""
 
     hosts: frozenset[str]
     origins: tuple[str, ...] = ()
     key_hashes: tuple[bytes, ...] = ()
+    inference_hashes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class Verdict:
 def policy_of(settings: Settings) -> Policy:
     """Return the policy that the settings ask for; raises ConfigError where it would leave the daemon open."""
     host = settings.host
-    if not host.is_loopback and not settings.api_keys and not settings.insecure_bind:
+    if not host.is_loopback and not settings.api_keys + settings.inference_keys and not settings.insecure_bind:
         raise ConfigError(
             "OLLAMA_HOST",
             f"{host.bind_host} can be reached from other machines and no API key is set; set OLLAMAPY_API_KEYS, "
@@ -87,11 +94,12 @@ def policy_of(settings: Settings) -> Policy:
         hosts=frozenset(LOCAL_HOSTS) | (named - wildcards),
         origins=tuple(origin.strip().rstrip("/").lower() for origin in settings.origins) + APP_ORIGINS,
         key_hashes=tuple(hash_key(key.encode()) for key in settings.api_keys),
+        inference_hashes=tuple(hash_key(key.encode()) for key in settings.inference_keys),
     )
 
 
 def decide(policy: Policy, asked: Asked) -> Verdict:
-    """Decide about one request, by the three rules of this module."""
+    """Decide about one request, by the four rules of this module."""
     # 1. the host
     host = _single_host(asked.hosts)
     if host is None or not (host in policy.hosts or host == _bracketed(asked.local_host)):
@@ -108,11 +116,25 @@ def decide(policy: Policy, asked: Asked) -> Verdict:
         return Verdict(Failure(403, "requests from other sites are not allowed"))
     if asked.is_preflight and allowed is not None:
         return Verdict(allow_origin=allowed, is_preflight=True)
+    if not (policy.key_hashes or policy.inference_hashes) or asked.path in PUBLIC_PATHS:
+        return Verdict(allow_origin=allowed)
     # 3. the key
-    if policy.key_hashes and asked.path not in PUBLIC_PATHS and not _has_key(policy, asked.keys):
+    has_key, may_infer = _is_among(asked.keys, policy.key_hashes), _is_among(asked.keys, policy.inference_hashes)
+    if not (has_key or may_infer):
         text = "a valid API key is required: send it as Authorization: Bearer KEY or as x-api-key"
         return Verdict(Failure(401, text, "invalid_api_key"), allow_origin=allowed)
+    # 4. its scope
+    if not (has_key or is_inference(asked.method, asked.path)):
+        text = "this API key may ask models, but not change them or the store; use one of OLLAMAPY_API_KEYS"
+        return Verdict(Failure(403, text, "insufficient_permissions"), allow_origin=allowed)
     return Verdict(allow_origin=allowed)
+
+
+def is_inference(method: str, path: str) -> bool:
+    """Return whether a request only reads or asks a model."""
+    if path.startswith(UPLOADS):
+        return False
+    return method in ("GET", "HEAD") or path in INFERENCE_PATHS or path.startswith("/v1/")
 
 
 def hash_key(key: bytes) -> bytes:
@@ -208,9 +230,9 @@ def _matches(origin: str, pattern: str) -> bool:
     return len(origin) >= len(head) + len(tail) and origin.startswith(head) and origin.endswith(tail)
 
 
-def _has_key(policy: Policy, keys: tuple[bytes, ...]) -> bool:
+def _is_among(keys: tuple[bytes, ...], accepted: tuple[bytes, ...]) -> bool:
     hashes = [hash_key(key) for key in keys if key]
-    matches = [hmac.compare_digest(mine, theirs) for mine in policy.key_hashes for theirs in hashes]
+    matches = [hmac.compare_digest(mine, theirs) for mine in accepted for theirs in hashes]
     return any(matches)
 
 

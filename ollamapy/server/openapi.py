@@ -75,6 +75,7 @@ OPERATIONS = (
     _stream("/api/create", "Make a model", bodies.CreateBody, native.ProgressRecord),
     _stream("/api/pull", "Fetch a model from its registry", bodies.TransferBody, native.ProgressRecord),
     _stream("/api/push", "Send a model to its registry", bodies.TransferBody, native.ProgressRecord),
+    _post("/api/update", "Tell whether a registry has a newer model", bodies.UpdateBody, native.UpdateRecord),
     _post("/api/prune", "Remove what no model needs", bodies.PruneBody, native.PruneRecord),
     _post("/api/copy", "Give a model a second name", bodies.CopyBody),
     Operation("delete", "/api/delete", "Remove a model", (bodies.ModelBody,)),

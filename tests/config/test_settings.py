@@ -100,6 +100,7 @@ def test_knows_whether_an_address_is_loopback(text: str, expected: bool) -> None
         ("OLLAMA_DEBUG", "f", "debug", 0),
         ("OLLAMA_API_KEY", "secret", "api_key", "secret"),
         ("OLLAMAPY_API_KEYS", "a,b", "api_keys", ("a", "b")),
+        ("OLLAMAPY_INFERENCE_KEYS", "c", "inference_keys", ("c",)),
         ("OLLAMAPY_INSECURE_BIND", "1", "insecure_bind", True),
         ("OLLAMAPY_MAX_BODY", "1000", "max_body_bytes", 1000),
         ("OLLAMAPY_MAX_BODY", "2MiB", "max_body_bytes", 2 << 20),

@@ -39,6 +39,23 @@ def route_table():
             yield method, re.sub(r"\{[^}]*\}", "x", route.path)
 
 
+CHANGES = {("POST", f"/api/{verb}") for verb in ("pull", "push", "update", "create", "copy", "prune")} | {
+    ("DELETE", "/api/delete"),
+    ("POST", "/api/blobs/x"),
+    ("HEAD", "/api/blobs/x"),
+}
+
+
+def test_t05_a_key_for_inference_changes_nothing(tmp_path):
+    with running(tmp_path, fake_worker_command(), api_keys=("all",), inference_keys=("some",)) as daemon:
+        for method, path in route_table():
+            refused = daemon.client.request(method, path, headers={"authorization": "Bearer some"}).status_code == 403
+            assert refused is ((method, path) in CHANGES), (method, path)
+            assert daemon.client.request(method, path, headers={"x-api-key": "all"}).status_code not in (401, 403)
+            wrong = daemon.client.request(method, path, headers={"x-api-key": "wrong"})
+            assert (wrong.status_code == 401) is (path not in PUBLIC_PATHS)
+
+
 def test_t03_every_route_needs_the_key(keyed):
     table = [(method, path) for method, path in route_table() if path not in PUBLIC_PATHS]
     assert len(table) >= 40
