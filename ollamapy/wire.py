@@ -90,13 +90,25 @@ class LoadModel(Message, frozen=True):
 class Quantize(Message, frozen=True):
     """Write a quantized copy of a GGUF file over `target`.
 
-    Answered by `Quantizing`* and `Quantized`, or by `QuantizeFailed`. Sent instead of `LoadModel`, once. The parts of a
+    Answered by `FileProgress`* and `FileDone`, or by `FileFailed`. Sent instead of `LoadModel`, once. The parts of a
     split file are found by its name. `file_type` is a number of llama.cpp's `enum llama_ftype`.
     """
 
     path: str
     target: str
     file_type: int
+
+
+class Translate(Message, frozen=True):
+    """Write what llama.cpp loads in the place of a file that it can't load, to a process of `ollamapy.convert`.
+
+    Weights go over `target`, the vision encoder within them over `projector`; each stays empty where the file has none.
+    Answered as `Quantize` is.
+    """
+
+    path: str
+    target: str
+    projector: str
 
 
 class Generate(Message, frozen=True):
@@ -205,19 +217,19 @@ class LoadFailed(Message, frozen=True):
     error: str
 
 
-class Quantizing(Message, frozen=True):
-    """The turn of tensor number `done` of `total` has come."""
+class FileProgress(Message, frozen=True):
+    """`done` of `total` tensors, or bytes, of a `Quantize` or `Translate`."""
 
     done: int
     total: int
 
 
-class Quantized(Message, frozen=True):
-    """The target is written; the worker ends after this."""
+class FileDone(Message, frozen=True):
+    """The target is written; the process ends after this."""
 
 
-class QuantizeFailed(Message, frozen=True):
-    """The target could not be written; the worker ends after this."""
+class FileFailed(Message, frozen=True):
+    """The target could not be written; the process ends after this."""
 
     error: str
 
@@ -302,10 +314,11 @@ class Failed(Message, frozen=True):
     numbers: list[int] = []
 
 
-ToWorker = LoadModel | Quantize | Generate | Cancel | Embed | Tokenize | Detokenize
+FileTask = Quantize | Translate
+ToWorker = LoadModel | FileTask | Generate | Cancel | Embed | Tokenize | Detokenize
 Loading = LoadProgress | Ready | LoadFailed
-Quantization = Quantizing | Quantized | QuantizeFailed
-FromWorker = Hello | Loading | Quantization | Step | Embeddings | Tokens | Text | Failed
+FileReport = FileProgress | FileDone | FileFailed
+FromWorker = Hello | Loading | FileReport | Step | Embeddings | Tokens | Text | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -11,6 +11,7 @@ from ollamapy.actions.bundled import find_manifest
 from ollamapy.actions.pull import pull
 from ollamapy.actions.quantize import check_source, parse_type, quantize
 from ollamapy.actions.services import Services
+from ollamapy.actions.translate import translate_new
 from ollamapy.errors import ManifestError, ModelNotFoundError
 from ollamapy.names import Digest, ModelName
 from ollamapy.store import Model, Store, load_model
@@ -26,11 +27,9 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
     name = ModelName.parse(request.model)
     await asyncio.to_thread(check_request, request)
     wanted = parse_type(request.quantize) if request.quantize else ""
-    if request.base and not services.remotes.is_offline and await asyncio.to_thread(_is_missing, store, request.base):
-        async with aclosing(pull(services, TransferRequest(request.base))) as transfer:
-            async for pulled in transfer:
-                if pulled.status != "success":
-                    yield pulled
+    async with aclosing(_pull_base(services, request.base)) as transfer:
+        async for pulled in transfer:
+            yield pulled
     base = await asyncio.to_thread(_read_base, store, request.base) if request.base else None
     replaced = await asyncio.to_thread(_digests, store, name)
     parts = await asyncio.to_thread(collect_parts, store, request, base)
@@ -43,9 +42,21 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
                 yield quantized
     steps = write_model(store, name, request, base, parts, services.settings.go_template)
     while (step := await asyncio.to_thread(_next, steps)) is not None:
-        if step.status == "success" and not services.settings.no_prune:
-            await asyncio.to_thread(store.prune, replaced)
+        if step.status == "success":
+            if not services.settings.no_prune:
+                await asyncio.to_thread(store.prune, replaced)
+            async with aclosing(translate_new(services, name)) as translating:
+                async for translated in translating:
+                    yield translated
         yield step
+
+
+async def _pull_base(services: Services, base: str) -> AsyncGenerator[Progress, None]:
+    if base and not services.remotes.is_offline and await asyncio.to_thread(_is_missing, services.store, base):
+        async with aclosing(pull(services, TransferRequest(base))) as steps:
+            async for step in steps:
+                if step.status != "success":
+                    yield step
 
 
 def _next(steps: Iterator[Progress]) -> Progress | None:

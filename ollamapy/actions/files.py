@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ollamapy.actions.adapters import Shapes, find_misfit, shapes_of
+from ollamapy.convert import check_layout, find_layout
 from ollamapy.errors import InvalidFileError, InvalidInputError, StoreError, UnsupportedError
 from ollamapy.gguf import Header, check_file, join_headers
 from ollamapy.names import Digest
@@ -164,9 +165,11 @@ def _checked_gguf(store: Store, path: str, digest: Digest) -> Header:
     if path.lower().endswith(".safetensors"):
         raise UnsupportedError(f"{shown(path)}: safetensors are not supported; convert the model to GGUF first")
     try:
-        return check_file(store.open_blob(digest))
+        header = check_file(store.open_blob(digest))
+        check_layout(find_layout(header))
     except InvalidFileError as exc:
         raise InvalidFileError(f"{shown(path)}: {exc.message}") from exc
+    return header
 
 
 def config_of(header: Header) -> ModelConfig:

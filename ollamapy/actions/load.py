@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ollamapy import wire
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.sampling import DEFAULT_NUM_BATCH, context_tokens
 from ollamapy.actions.services import Services
+from ollamapy.actions.translate import loadable
 from ollamapy.config import Settings
 from ollamapy.gguf import ArrayRef, Header
 from ollamapy.scheduler.memory import free_memory_bytes, kv_bytes_per_token, pool_cells
@@ -24,7 +26,9 @@ MOST_SEQUENCES = 256  # running requests and remembered prefixes; the worker kno
 async def prepare_load(services: Services, found: ResolvedModel, options: Options) -> LoadSpec:
     """Check a model's files and return how to load it for a request with these options; raises LoadError."""
     await services.models.check_files(found)
-    return load_spec(found, options, services.settings, free_memory_bytes())
+    loaded = await loadable(services, found)
+    spec = load_spec(loaded, options, services.settings, free_memory_bytes())
+    return replace(spec, key=spec_key(found))
 
 
 def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_bytes: int) -> LoadSpec:

@@ -11,11 +11,20 @@ from dataclasses import replace
 from ollamapy.actions.build import build_model
 from ollamapy.actions.plan import Plan, find_plan
 from ollamapy.actions.services import Services
-from ollamapy.errors import BlobNotFoundError, ManifestError, ModelNotFoundError, RegistryError, TransferError
-from ollamapy.gguf import check_file
+from ollamapy.actions.translate import translate_new
+from ollamapy.convert import check_layout, find_layout
+from ollamapy.errors import (
+    BlobNotFoundError,
+    InvalidFileError,
+    ManifestError,
+    ModelNotFoundError,
+    RegistryError,
+    TransferError,
+)
+from ollamapy.gguf import check_file, read_header
 from ollamapy.names import Digest, ModelName
 from ollamapy.registry import Wanted
-from ollamapy.store import Store
+from ollamapy.store import WEIGHTS_TYPE, Manifest, Store, parse_manifest
 from ollamapy.types import CreateRequest, Progress, TransferRequest
 
 SHORT_DIGITS = 12
@@ -55,6 +64,9 @@ async def pull(services: Services, request: TransferRequest) -> AsyncGenerator[P
     removed = [] if services.settings.no_prune else await asyncio.to_thread(services.store.prune, replaced)
     if removed:
         yield Progress("removing unused layers")
+    async with aclosing(translate_new(services, name)) as translating:
+        async for translated in translating:
+            yield translated
     logger.info("pulled %s", name)
     yield Progress("success")
 
@@ -102,6 +114,7 @@ def _missing(store: Store, plan: Plan) -> list[tuple[Digest, int]]:
 def _write(store: Store, name: ModelName, plan: Plan) -> None:
     if plan.manifest:
         _check_sizes(store, plan)
+        _check_layouts(store, parse_manifest(plan.manifest))
         store.note_pulled(store.put_manifest(name, plan.manifest))
         return
     files = {path: str(digest) for path, digest in plan.files}
@@ -124,6 +137,15 @@ def _check_sizes(store: Store, plan: Plan) -> None:
     for digest, size in plan.blobs:
         if store.blob_size(digest) != size:
             raise TransferError(f"the manifest gives blob {digest} another size than it has")
+
+
+def _check_layouts(store: Store, manifest: Manifest) -> None:
+    """Raise UnsupportedError for weights that nothing can be made of; damaged ones are told of when they are loaded."""
+    for layer in manifest.of_type(WEIGHTS_TYPE):
+        try:
+            check_layout(find_layout(read_header(store.open_blob(layer.digest))))
+        except InvalidFileError as exc:
+            logger.warning("the weights %s can't be loaded: %s", layer.digest, exc.message)
 
 
 def _digests(store: Store, name: ModelName) -> tuple[Digest, ...]:

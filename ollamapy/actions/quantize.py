@@ -74,7 +74,7 @@ async def quantize(services: Services, parts: Parts, header: Header, file_type: 
         writer = stack.enter_context(store.blob_writer())
         source = _linked(_paths(store, parts), stack)
         task = wire.Quantize(str(source), str(writer.path), TYPES[file_type])
-        async with aclosing(services.quantize(task)) as steps:
+        async with aclosing(services.run_file_task(task)) as steps:
             async for step in steps:
                 yield Progress(status, NO_DIGEST, total, total * step.done // max(step.total, 1))
         await asyncio.to_thread(_check, writer.path)

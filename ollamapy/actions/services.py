@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -11,12 +12,13 @@ from ollamapy import wire
 from ollamapy.actions.models import ModelCache
 from ollamapy.actions.templates import TemplateCache
 from ollamapy.config import Settings
+from ollamapy.names import Digest
 from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec
 from ollamapy.store import Store
 
-Quantize = Callable[[wire.Quantize], AsyncGenerator[wire.Quantizing, None]]
+RunFileTask = Callable[[wire.FileTask], AsyncGenerator[wire.FileProgress, None]]
 
 
 class Scheduler(Protocol):
@@ -34,7 +36,10 @@ class Scheduler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a running daemon; `clock` is monotonic, in seconds."""
+    """The parts of a running daemon; `clock` is monotonic, in seconds.
+
+    `translating` has a lock for each file that is not loaded as it is; those in `plain_files` are.
+    """
 
     settings: Settings
     store: Store
@@ -43,4 +48,6 @@ class Services:
     models: ModelCache = field(default_factory=ModelCache)
     remotes: Remotes = field(default_factory=lambda: Remotes(offline=True))
     templates: TemplateCache = field(default_factory=TemplateCache)
-    quantize: Quantize = field(default_factory=lambda: WorkerPool(keep_spare=False).quantize)
+    run_file_task: RunFileTask = field(default_factory=lambda: WorkerPool(keep_spare=False).run_file_task)
+    translating: dict[Digest, asyncio.Lock] = field(default_factory=dict)
+    plain_files: set[Digest] = field(default_factory=set)

@@ -10,22 +10,23 @@ from collections.abc import AsyncGenerator, Sequence
 
 from ollamapy import wire
 from ollamapy.errors import LoadError
+from ollamapy.runner.file_task import run_file_task
 from ollamapy.runner.process import DEFAULT_GRACE, PACKAGE_FOLDER, Grace, WorkerProcess, spawn_worker
-from ollamapy.runner.quantize import quantize_file
 from ollamapy.runner.runner import Runner
 
 
-def worker_command(search_path: Sequence[str]) -> tuple[str, ...]:
-    """Return the command that runs a worker; `search_path` is this interpreter's `sys.path`.
+def worker_command(search_path: Sequence[str], module: str = "ollamapy.worker") -> tuple[str, ...]:
+    """Return the command that runs a worker, or another module; `search_path` is this interpreter's `sys.path`.
 
     `-P` keeps the folder that it runs in, which is the package's, from coming before the standard library. A checkout
     that is not installed is found in no other way.
     """
     is_installed = str(PACKAGE_FOLDER) in search_path[1:]
-    return (sys.executable, *(("-P",) if is_installed else ()), "-m", "ollamapy.worker")
+    return (sys.executable, *(("-P",) if is_installed else ()), "-m", module)
 
 
 WORKER_COMMAND = worker_command(sys.path)
+CONVERT_COMMAND = worker_command(sys.path, "ollamapy.convert")
 
 _log = logging.getLogger("ollamapy.runner")
 
@@ -68,9 +69,9 @@ class WorkerPool:
             name, load, self._take, load_timeout_seconds=self._load_timeout_seconds, on_ready=self._plan_refill
         )
 
-    def quantize(self, task: wire.Quantize) -> AsyncGenerator[wire.Quantizing, None]:
-        """Quantize a file in a worker of its own; see `quantize_file`."""
-        return quantize_file(self._take, task)
+    def run_file_task(self, task: wire.FileTask) -> AsyncGenerator[wire.FileProgress, None]:
+        """Do work on a file in a process of its own; see `run_file_task`."""
+        return run_file_task(self._take if isinstance(task, wire.Quantize) else self._spawn_converter, task)
 
     async def wait_spare(self) -> int | None:
         """Wait for the spare that is on its way, if one is; return the spare's process id."""
@@ -87,6 +88,9 @@ class WorkerPool:
         if self._spare is not None:
             spare, self._spare = self._spare, None
             await spare.end()
+
+    async def _spawn_converter(self) -> WorkerProcess:
+        return await spawn_worker(CONVERT_COMMAND, self._grace)
 
     async def _take(self) -> WorkerProcess:
         spare, self._spare = self._spare, None

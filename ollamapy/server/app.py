@@ -77,7 +77,7 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
 
     remotes = Remotes.of(settings)
     models = ModelCache(settings.go_template)
-    services = Services(settings, store, scheduler, time.monotonic, models, remotes, quantize=pool.quantize)
+    services = Services(settings, store, scheduler, time.monotonic, models, remotes, run_file_task=pool.run_file_task)
     return DaemonServer(build_app(services, close))
 
 

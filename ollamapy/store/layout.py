@@ -2,6 +2,7 @@
 
     manifests/<host>/<namespace>/<model>/<tag>   JSON
     blobs/sha256-<hex>                           content under its digest
+    translations/sha256-<hex>                    ours alone, JSON: the blobs that llama.cpp loads in that one's place
     uploads/                                     ours alone: files that are being written, and the store's lock
 
 Source: Ollama's store, whose programs may share it with us. They delete what they don't know from `blobs`, hence a
@@ -22,6 +23,7 @@ from ollamapy.names import Digest, ModelName
 
 BLOBS = "blobs"
 MANIFESTS = "manifests"
+TRANSLATIONS = "translations"
 UPLOADS = "uploads"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600

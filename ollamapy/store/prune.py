@@ -24,6 +24,7 @@ from ollamapy.store.layout import (
     store_errors,
 )
 from ollamapy.store.manifests import MAX_MANIFEST_BYTES
+from ollamapy.store.translations import read_translation, remove_translations
 
 _DIGEST = re.compile(rb"sha256[:-]([0-9a-fA-F]{64})")
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
@@ -39,8 +40,12 @@ def prune_blobs(root: Path, digests: Iterable[Digest]) -> list[Digest]:
         StoreError: a manifest can't be read; nothing was deleted.
     """
     candidates = tuple(dict.fromkeys(digests))
-    used = referenced_digests(root) if candidates else set()
-    return [digest for digest in candidates if digest not in used and delete_blob(root, digest)]
+    if not candidates:
+        return []
+    used = referenced_digests(root)
+    removed = [digest for digest in candidates if digest not in used and delete_blob(root, digest)]
+    unneeded = remove_translations(root, removed)
+    return removed + [digest for digest in unneeded if digest not in used and delete_blob(root, digest)]
 
 
 def unused_blobs(root: Path, older_than: float) -> list[tuple[Digest, int]]:
@@ -74,6 +79,8 @@ def referenced_digests(root: Path) -> set[Digest]:
             return used
         for digest in tuple(used):
             used.update(_digests_in_manifest_blob(root, digest))
+        for digest in tuple(used):
+            used.update(layer.digest for layer in read_translation(root, digest))
     return used
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from ollamapy.names import Digest, ModelName
 from ollamapy.store import blobs, manifests
 from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.layout import BLOBS, blob_name, open_file, open_folder, read_file, store_errors
-from ollamapy.store.manifests import DamagedManifest, Manifest, StoredManifest
+from ollamapy.store.manifests import DamagedManifest, Layer, Manifest, StoredManifest
 from ollamapy.store.partial import PartialBlob, list_partials, partial_bytes, remove_partial
 from ollamapy.store.prune import prune_blobs, unused_blobs
 from ollamapy.store.pulled import note_pulled, read_pulled
+from ollamapy.store.translations import read_translation, write_translation
 from ollamapy.store.uploads import locked
 
 MAX_TEXT_BYTES = 8 << 20
@@ -123,6 +124,16 @@ class Store:
     def put_file(self, path: Path) -> Digest:
         """Store a copy of a file as a blob and return its digest; raises InvalidFileError where there is no file."""
         return blobs.copy_file(self.root, path)
+
+    def read_translation(self, digest: Digest) -> tuple[Layer, ...]:
+        """Return the blobs that llama.cpp loads in the place of one; nothing where one of them is not there."""
+        layers = read_translation(self.root, digest)
+        return layers if all(blobs.blob_size(self.root, layer.digest) == layer.size for layer in layers) else ()
+
+    def write_translation(self, digest: Digest, layers: Sequence[Layer]) -> None:
+        """Note which blobs llama.cpp loads in the place of one; they are kept as long as that one is."""
+        with store_errors("write to the model store"), locked(self.root):
+            write_translation(self.root, digest, layers)
 
     def read_manifest(self, name: ModelName) -> StoredManifest:
         """Return the manifest of a model, whatever the case of its name.

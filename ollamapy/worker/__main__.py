@@ -142,12 +142,12 @@ def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | Non
         raise SystemExit(1) from exc
 
 
-def _quantized(task: wire.Quantize, output: Output) -> wire.Quantized | wire.QuantizeFailed:
+def _quantized(task: wire.Quantize, output: Output) -> wire.FileDone | wire.FileFailed:
     try:
-        quantize(task, lambda done, total: output.send(wire.Quantizing(done, total)))
+        quantize(task, lambda done, total: output.send(wire.FileProgress(done, total)))
     except OllamapyError as exc:
-        return wire.QuantizeFailed(exc.message)
-    return wire.Quantized()
+        return wire.FileFailed(exc.message)
+    return wire.FileDone()
 
 
 def _ready(llama: Llama, draft: DraftModel | None) -> wire.Ready:
@@ -216,7 +216,7 @@ class Reader:
                 self._output.send(wire.Tokens(message.id, tokens))
             case wire.Detokenize():
                 self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
-            case wire.LoadModel() | wire.Quantize():
+            case wire.LoadModel() | wire.Quantize() | wire.Translate():
                 logger.error("a worker loads one model only; the second is ignored")
 
 

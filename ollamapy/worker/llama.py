@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from llama_cpp import llama_cpp as api
 
 from ollamapy.errors import LoadError, OllamapyError
 from ollamapy.wire import LoadModel, Sampling
+from ollamapy.worker.cores import physical_cores
 
 Handle = Any
 Floats = npt.NDArray[np.float32]
@@ -523,17 +523,3 @@ def _truncations(s: Sampling, seed: int) -> Iterator[Handle]:
 def _has_penalties(s: Sampling) -> bool:
     changes = s.repeat_penalty != 1.0 or s.frequency_penalty != 0.0 or s.presence_penalty != 0.0
     return changes and s.repeat_last_n != 0
-
-
-def physical_cores() -> int:
-    """Count the physical cores that this process may use; hyper-threads don't speed up matrix products."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    cores = {_core_of(cpu) for cpu in usable}
-    return max(1, len(cores))
-
-
-def _core_of(cpu: int) -> str:
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
-    except OSError:
-        return str(cpu)

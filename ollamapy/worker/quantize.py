@@ -11,6 +11,7 @@ from llama_cpp import llama_cpp as api
 
 from ollamapy.errors import OllamapyError
 from ollamapy.wire import Quantize
+from ollamapy.worker.cores import physical_cores
 
 BUFFER_BYTES = 1 << 30  # of tensors in memory at once; llama.cpp would take 8 GiB
 NICENESS = 10  # answers that are being generated go first
@@ -39,7 +40,7 @@ def quantize(task: Quantize, on_tensor: Callable[[int, int], None]) -> None:
     os.nice(NICENESS)
     params = api.llama_model_quantize_default_params()
     params.ftype = task.file_type
-    params.nthread = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    params.nthread = physical_cores()
     params.max_buf_size = BUFFER_BYTES
     if api.llama_model_quantize(os.fsencode(task.path), os.fsencode(task.target), ctypes.byref(params)) != 0:
         raise OllamapyError(_FAILURE.sub("", words[-1]) if words else "llama.cpp gave no reason")

@@ -79,8 +79,8 @@ def test_every_type_that_is_offered_can_be_made(tmp_path, shared_models, file_ty
     target = tmp_path / "out.gguf"
     task = wire.Quantize(str(shared_models / "gguf" / WIDE), str(target), TYPES[file_type])
 
-    async def run() -> list[wire.Quantizing]:
-        return [step async for step in WorkerPool(keep_spare=False).quantize(task)]
+    async def run() -> list[wire.FileProgress]:
+        return [step async for step in WorkerPool(keep_spare=False).run_file_task(task)]
 
     steps = asyncio.run(run())
     assert (steps[-1].done, steps[-1].total) == (47, 47)
@@ -172,7 +172,7 @@ def test_a_file_that_llama_cpp_refuses_is_told_without_its_folder(tmp_path):
 
     async def run() -> None:
         task = wire.Quantize(str(source), str(tmp_path / "out"), TYPES["Q8_0"])
-        async with aclosing(WorkerPool(keep_spare=False).quantize(task)) as steps:
+        async with aclosing(WorkerPool(keep_spare=False).run_file_task(task)) as steps:
             async for _ in steps:
                 continue
 

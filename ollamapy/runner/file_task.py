@@ -1,4 +1,4 @@
-"""The parent's side of a quantization: a worker process that is there for one file alone."""
+"""The parent's side of work on a file: a process that is there for it alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from ollamapy.runner.log import last_words, without_folders
 from ollamapy.runner.process import Listener, WorkerProcess
 
 Spawn = Callable[[], Awaitable[WorkerProcess]]
+VERBS = {wire.Quantize: "quantize", wire.Translate: "translate"}
 
 
-async def quantize_file(spawn: Spawn, task: wire.Quantize) -> AsyncGenerator[wire.Quantizing, None]:
-    """Yield the progress of a quantization; the target is written when it ends by itself.
+async def run_file_task(spawn: Spawn, task: wire.FileTask) -> AsyncGenerator[wire.FileProgress, None]:
+    """Yield the progress of a task; its targets are written when it ends by itself.
 
-    Leaving the generator early ends the worker at once. Raises LoadError, RunnerError.
+    Leaving the generator early ends the process at once. Raises LoadError, RunnerError.
     """
     worker = await spawn()
     messages: asyncio.Queue[wire.FromWorker | str] = asyncio.Queue()
@@ -28,12 +29,13 @@ async def quantize_file(spawn: Spawn, task: wire.Quantize) -> AsyncGenerator[wir
     worker.attach(Listener(messages.put_nowait, messages.put_nowait, on_end))
     try:
         worker.post(task)
-        while not isinstance(message := await messages.get(), wire.Quantized):
+        while not isinstance(message := await messages.get(), wire.FileDone):
             match message:
-                case wire.Quantizing():
+                case wire.FileProgress():
                     yield message
-                case wire.QuantizeFailed(error=reason) | str(reason):
-                    raise RunnerError(f"could not quantize the model: {without_folders(reason, [task.path])}")
+                case wire.FileFailed(error=reason) | str(reason):
+                    told = without_folders(reason, [task.path])
+                    raise RunnerError(f"could not {VERBS[type(task)]} the model: {told}")
                 case _:
                     continue  # its greeting
     finally:
