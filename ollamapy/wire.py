@@ -66,6 +66,7 @@ class LoadModel(Message, frozen=True):
     model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp. `shards` are all files of a split
     model in order, `path` the first of them; empty for a whole one. `projector` encodes images, "" where there is none.
     Tokens are guessed ahead if `speculates`, from earlier text and by the model in the file `draft`, if there is one.
+    Prefixes outlive the worker in `state_folder`, which holds `state_bytes` at most; 0 keeps none.
     """
 
     path: str
@@ -85,6 +86,8 @@ class LoadModel(Message, frozen=True):
     projector: str = ""
     draft: str = ""
     speculates: bool = True
+    state_folder: str = ""
+    state_bytes: int = 0
 
 
 class Quantize(Message, frozen=True):
@@ -136,6 +139,10 @@ class Generate(Message, frozen=True):
     grammar: str | None = None
     visible: list[str] = []
     draft_tokens: int = -1
+
+
+class Unload(Message, frozen=True):
+    """Keep what shall outlive the worker, and end; nothing may follow."""
 
 
 class Cancel(Message, frozen=True):
@@ -315,7 +322,7 @@ class Failed(Message, frozen=True):
 
 
 FileTask = Quantize | Translate
-ToWorker = LoadModel | FileTask | Generate | Cancel | Embed | Tokenize | Detokenize
+ToWorker = LoadModel | FileTask | Unload | Generate | Cancel | Embed | Tokenize | Detokenize
 Loading = LoadProgress | Ready | LoadFailed
 FileReport = FileProgress | FileDone | FileFailed
 FromWorker = Hello | Loading | FileReport | Step | Embeddings | Tokens | Text | Failed

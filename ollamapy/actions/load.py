@@ -58,6 +58,8 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
         n_threads=min(options.num_thread or 0, os.cpu_count() or 1),
         flash_attention=settings.flash_attention,
         kv_cache_type=settings.kv_cache_type,
+        state_folder="" if settings.state_dir is None else str(settings.state_dir),
+        state_bytes=0 if settings.state_dir is None else settings.state_bytes,
     )
     return LoadSpec(str(model.name), spec_key(found), load, num_ctx)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ollamapy.config.registries import Registry, closest, registry_of
 from ollamapy.config.settings import ROWS, VARIABLES, Row, Settings
-from ollamapy.config.values import parse_folder, parse_presence
+from ollamapy.config.values import default_state_dir, parse_folder, parse_presence
 from ollamapy.errors import ConfigError
 
 DEFAULT_ORIGIN = "default"
@@ -82,6 +82,7 @@ def inspect_settings(environ: Mapping[str, str]) -> Reading:
     _check_keys(table, path, problems)
     warnings = (*_strangers(environ), *_loose_file(path, table))
     found["key_files"] = _key_files(environ)
+    found["state_dir"] = found.get("state_dir") or default_state_dir()
     folder = config_dir(environ)
     found["credentials_file"] = folder / "credentials.json" if folder else None
     return Reading(Settings(**found), _with_registries(values, table, path), tuple(problems), warnings, path)

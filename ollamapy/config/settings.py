@@ -27,6 +27,7 @@ from ollamapy.config.values import (
     parse_kv_cache_type,
     parse_list,
     parse_optional,
+    parse_optional_folder,
     parse_presence,
     parse_room,
     parse_seconds,
@@ -172,6 +173,18 @@ class Settings:
         str,
         "",
         "hosts that are reached without a proxy, separated by commas; this machine always is",
+    )
+    state_bytes: int = setting(
+        "OLLAMAPY_STATE_SIZE",
+        parse_room,
+        "1G",
+        "most bytes of known prompts that are kept on disk while their model is not loaded, such as 500M; 0: none",
+    )
+    state_dir: Path | None = setting(
+        "OLLAMAPY_STATE_DIR",
+        parse_optional_folder,
+        "",
+        "folder of known prompts of models that are not loaded (default: in the platform's cache folder)",
     )
     max_body_bytes: int = setting("OLLAMAPY_MAX_BODY", parse_size, "64M", "largest JSON request body, such as 64M")
     credentials_file: Path | None = None  # what `login` writes; None where no folder is known for it

@@ -188,6 +188,11 @@ def parse_folder(text: str) -> Path:
         raise ValueError("the path of a folder; the home folder behind ~ is unknown") from exc
 
 
+def parse_optional_folder(text: str) -> Path | None:
+    """Read a path as `parse_folder` does, or None from no text."""
+    return parse_folder(text) if text else None
+
+
 def parse_size(text: str) -> int:
     """Read a size that is not 0 and return its bytes; raises ValueError with what is expected."""
     if not parse_room(text):
@@ -221,3 +226,8 @@ def parse_presence(text: str) -> bool:
 def default_models_dir() -> Path:
     """Return the folder of the model store where nothing names another."""
     return Path(platformdirs.user_data_dir("ollamapy", appauthor=False)) / "models"
+
+
+def default_state_dir() -> Path:
+    """Return the folder of known prompts where nothing names another."""
+    return Path(platformdirs.user_cache_dir("ollamapy", appauthor=False)) / "state"

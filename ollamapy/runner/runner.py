@@ -112,10 +112,12 @@ class Runner:
         return self.ready
 
     async def stop(self) -> None:
-        """Unload: the worker's input is closed, then SIGTERM, then SIGKILL; returns once it is reaped.
+        """Unload: the worker is told to, its input is closed, then SIGTERM, then SIGKILL; returns once it is reaped.
 
         May be called at any time and by several callers; requests that still run end in RunnerError.
         """
+        if self.state == "ready" and self._worker is not None:
+            self._worker.post(wire.Unload())
         if self.state in ("starting", "ready"):
             self.state = "stopping"
             self._fail_all(self._unloaded_error)

@@ -7,7 +7,7 @@ import os
 import sys
 from queue import SimpleQueue
 from threading import Lock, Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import BinaryIO
 
 import msgspec
@@ -22,11 +22,13 @@ from ollamapy.worker.engine import Engine
 from ollamapy.worker.inputs import embed_inputs, tokenize
 from ollamapy.worker.llama import Llama
 from ollamapy.worker.quantize import quantize
+from ollamapy.worker.snapshot import Snapshot
 from ollamapy.worker.speculator import Speculator
 
 logger = logging.getLogger("ollamapy.worker")
 
 GIL_SWITCH_SECONDS = 0.0005
+UNLOAD_SECONDS = 2.5  # the parent loses its patience after 3
 PROGRESS_STEP = 0.01
 
 
@@ -62,7 +64,7 @@ class QueuedEmbed(msgspec.Struct, frozen=True):
     inputs: list[list[int]]
 
 
-Inbox = SimpleQueue[Queued | QueuedEmbed | wire.Cancel]
+Inbox = SimpleQueue[Queued | QueuedEmbed | wire.Cancel | wire.Unload]
 
 
 def main() -> None:
@@ -90,7 +92,8 @@ def main() -> None:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox)
     else:
         speculator = Speculator(draft, monotonic) if llama.can_cut and load.speculates else None
-        _serve(Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator), inbox)
+        engine = Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator)
+        _serve(engine, inbox, Snapshot(load, llama, monotonic))
 
 
 def _claim_stdout() -> BinaryIO:
@@ -100,12 +103,16 @@ def _claim_stdout() -> BinaryIO:
     return os.fdopen(descriptor, "wb", buffering=0)
 
 
-def _serve(engine: Engine, inbox: Inbox) -> None:
+def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot) -> None:
+    snapshot.restore(engine.cells)
     while True:
         while not (engine.is_busy and inbox.empty()):
             message = inbox.get()
             if isinstance(message, wire.Cancel):
                 engine.cancel(message.id)
+            elif isinstance(message, wire.Unload):
+                snapshot.save(engine.cells)
+                os._exit(0)
             elif isinstance(message, Queued):
                 engine.add(message.request, message.prompt, message.constraint)
         engine.step()
@@ -117,6 +124,8 @@ def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox) -> None:
             message = inbox.get()
             if isinstance(message, wire.Cancel):
                 engine.cancel(message.id)
+            elif isinstance(message, wire.Unload):
+                os._exit(0)
             elif isinstance(message, QueuedEmbed):
                 engine.add(message.request, message.inputs)
         engine.step()
@@ -211,6 +220,10 @@ class Reader:
                 self._output.send(wire.Failed(message.id, "unsupported", f"this model is loaded to {what} only"))
             case wire.Cancel():
                 self._inbox.put(message)
+            case wire.Unload():
+                self._inbox.put(message)
+                sleep(UNLOAD_SECONDS)  # the engine ends the process before this does
+                os._exit(0)
             case wire.Tokenize():
                 tokens = tokenize(llama, message.segments, add_special=message.add_special)
                 self._output.send(wire.Tokens(message.id, tokens))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from ollamapy.worker.prefixes import Memory, Node, PrefixTree, path_of
 from ollamapy.worker.sequence import Sequence
@@ -39,7 +40,7 @@ class CellPool:
 
     def open(self, sequence: Sequence) -> bool:
         """Give a waiting sequence an id and the longest known prefix of its tokens. False if no id can be had."""
-        if not self._free_ids and not (self.tree and self.tree.evict_one()):
+        if not self.free_an_id():
             return False
         sequence.seq_id = self._free_ids.pop()
         node = Node([], 0, -1, None)
@@ -83,6 +84,35 @@ class CellPool:
             unused = self.tree.n_cells - sum(len(node.tokens) for node in used)
             if unused > most_unused:
                 self.tree.evict(unused - most_unused)
+
+    def plant(self, tokens: list[int], start: int, fill: Callable[[int], bool]) -> bool:
+        """Remember `tokens`, whose first `start` are known, once `fill` has filled the cells of the rest."""
+        n_new = len(tokens) - start
+        if not self.tree or not self._free_ids or n_new > self.n_free or self.tree.match(tokens[:start]) < start:
+            return False
+        seq_id = self._free_ids.pop()
+        node = self.tree.attach(tokens[:start], seq_id)
+        if node.end == start and fill(seq_id):
+            node = self.tree.extend(node, tokens, seq_id)
+        self.tree.release(node)
+        self._memory.remove(seq_id)
+        self._free_ids.append(seq_id)
+        return node.end == len(tokens)
+
+    def free_an_id(self) -> bool:
+        """Drop the least recently used prefix if no id is free. False if none can be had."""
+        return bool(self._free_ids) or (self.tree is not None and self.tree.evict_one())
+
+    @contextmanager
+    def lent(self, node: Node, start: int, end: int) -> Iterator[int]:
+        """Give an id, of which one must be free, that holds a node's cells at positions [start, end) in the block."""
+        seq_id = self._free_ids.pop()
+        self._memory.share(node.seq_id, seq_id, start, end)
+        try:
+            yield seq_id
+        finally:
+            self._memory.remove(seq_id)
+            self._free_ids.append(seq_id)
 
     def _take_free_id(self) -> int | None:
         return self._free_ids.pop() if self._free_ids else None

@@ -1,14 +1,11 @@
-"""The only home of llama_cpp: one model with its context behind plain Python calls.
-
-Handles of llama.cpp stay inside this module. Calls that compute release the GIL.
-"""
+"""One model of llama.cpp with its context behind plain Python calls; those that compute release the GIL."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +16,7 @@ from llama_cpp import llama_cpp as api
 from ollamapy.errors import LoadError, OllamapyError
 from ollamapy.wire import LoadModel, Sampling
 from ollamapy.worker.cores import physical_cores
+from ollamapy.worker.sampling import Stages
 
 Handle = Any
 Floats = npt.NDArray[np.float32]
@@ -42,7 +40,6 @@ _BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _USUAL_PIECE = 128
-_MIROSTAT_CANDIDATES = 100
 _BYTES_PER_THREAD = 8 << 20
 _LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
 _callbacks: list[Any] = []  # llama.cpp may call one at any time, so that none of them may ever be freed
@@ -330,6 +327,11 @@ class Llama:
         return [int(api.llama_vocab_sep(self._vocab))] if api.llama_vocab_get_add_sep(self._vocab) else []
 
     @property
+    def handles(self) -> tuple[Handle, Handle]:
+        """llama.cpp's handles of the context and the model, for the modules beside this one."""
+        return self._context, self._model
+
+    @property
     def vocabulary(self) -> Handle:
         """llama.cpp's vocabulary handle, for libraries that read it themselves."""
         return self._vocab
@@ -448,78 +450,12 @@ class Llama:
         params = api.llama_sampler_chain_default_params()
         params.no_perf = True
         chain = api.llama_sampler_chain_init(params)
-        for stage in self._stages(sampling):
+        stages = Stages(sampling, self._vocab, self.n_vocab, self.n_ctx)
+        for stage in stages.make():
             api.llama_sampler_chain_add(chain, stage)
-        windows = [sampling.repeat_last_n] if _has_penalties(sampling) else []
-        windows += [sampling.dry_penalty_last_n] if sampling.dry_multiplier > 0 else []
-        return Sampler(chain, self._context, max(map(self._window, windows), default=0))
-
-    def _window(self, size: int) -> int:
-        """Return over how many tokens a penalty looks back; llama.cpp allocates and searches that many."""
-        return self.n_ctx if size < 0 else min(size, self.n_ctx)
-
-    def _stages(self, s: Sampling) -> Iterator[Handle]:
-        seed = s.seed & 0xFFFFFFFF
-        yield from self._penalties(s)
-        if s.temperature <= 0:
-            yield api.llama_sampler_init_greedy()
-        elif s.mirostat:
-            yield api.llama_sampler_init_temp(s.temperature)
-            yield self._mirostat(s, seed)
-        else:
-            yield from _truncations(s, seed)
-            yield api.llama_sampler_init_temp(s.temperature)
-            yield api.llama_sampler_init_dist(seed)
-
-    def _penalties(self, s: Sampling) -> Iterator[Handle]:
-        if s.logit_bias:
-            pairs = [api.llama_logit_bias(token, bias) for token, bias in s.logit_bias.items()]
-            biases = (api.llama_logit_bias * len(pairs))(*pairs)
-            yield api.llama_sampler_init_logit_bias(self.n_vocab, len(biases), biases)
-        if _has_penalties(s):
-            window = self._window(s.repeat_last_n)
-            yield api.llama_sampler_init_penalties(
-                self.n_vocab, window, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
-            )
-        if s.dry_multiplier > 0:
-            yield self._dry(s)
-
-    def _dry(self, s: Sampling) -> Handle:
-        breakers = [text.encode() for text in s.dry_sequence_breakers]
-        array = (ctypes.c_char_p * len(breakers))(*breakers)
-        window = self._window(s.dry_penalty_last_n)
-        return api.llama_sampler_init_dry(
-            self._vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, window, array, len(breakers)
-        )
-
-    def _mirostat(self, s: Sampling, seed: int) -> Handle:
-        if s.mirostat == 1:
-            return api.llama_sampler_init_mirostat(
-                self.n_vocab, seed, s.mirostat_tau, s.mirostat_eta, _MIROSTAT_CANDIDATES
-            )
-        return api.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta)
+        return Sampler(chain, self._context, stages.penalty_window)
 
     def close(self) -> None:
         """Free context and model."""
         api.llama_free(self._context)
         api.llama_model_free(self._model)
-
-
-def _truncations(s: Sampling, seed: int) -> Iterator[Handle]:
-    if s.top_n_sigma > 0:
-        yield api.llama_sampler_init_top_n_sigma(s.top_n_sigma)
-    if s.top_k > 0:
-        yield api.llama_sampler_init_top_k(s.top_k)
-    if s.typical_p < 1:
-        yield api.llama_sampler_init_typical(s.typical_p, 1)
-    if s.top_p < 1:
-        yield api.llama_sampler_init_top_p(s.top_p, 1)
-    if s.min_p > 0:
-        yield api.llama_sampler_init_min_p(s.min_p, 1)
-    if s.xtc_probability > 0:
-        yield api.llama_sampler_init_xtc(s.xtc_probability, s.xtc_threshold, 1, seed)
-
-
-def _has_penalties(s: Sampling) -> bool:
-    changes = s.repeat_penalty != 1.0 or s.frequency_penalty != 0.0 or s.presence_penalty != 0.0
-    return changes and s.repeat_last_n != 0

@@ -88,6 +88,16 @@ class PrefixTree:
             node = target
         return node
 
+    def touch(self, tokens: Sequence[int]) -> None:
+        """Note that the known prefix of `tokens` is in use now."""
+        node, _ = self._descend(tokens)
+        self._touch(node)
+
+    @property
+    def clock(self) -> int:
+        """A count that grows with each use of the tree."""
+        return self._clock
+
     def release(self, node: Node) -> None:
         """Undo one pin."""
         node.users -= 1

@@ -87,6 +87,8 @@ class _Worker:
                     self._generate(message)
                 case wire.Cancel(id=request_id):
                     self._cancelled.append(request_id)
+                case wire.Unload():
+                    return
                 case wire.Embed():
                     self._embed(message)
                 case wire.Tokenize(id=request_id, segments=segments):

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ollamapy import wire
@@ -92,3 +93,32 @@ async def test_a_file_that_is_no_model_is_a_load_error_without_folders(start_mod
     with pytest.raises(LoadError, match=r"could not load broken: .*") as caught:
         await start_model(broken)
     assert str(tmp_path) not in caught.value.message
+
+
+async def test_a_prompt_is_still_known_after_a_reload(shared_models: Path, tmp_path: Path) -> None:
+    pool = WorkerPool(keep_spare=False, load_timeout_seconds=120)
+    load = load_of(shared_models / "gguf" / NAME)
+    load = msgspec.structs.replace(load, state_folder=str(tmp_path / "state"), state_bytes=1 << 26)
+    ends: list[wire.Finished | None] = []
+    texts = []
+    for _ in range(2):
+        runner = pool.runner(NAME, load)
+        await runner.start()
+        outputs = [output async for output in runner.generate(greedy(runner, "Once upon a time there was a dog"))]
+        texts.append("".join(output.text for output in outputs))
+        ends.append(outputs[-1].finished)
+        await runner.stop()
+        assert (runner.state, runner.exit_code) == ("stopped", 0)
+    first, second = ends
+    assert first is not None
+    assert second is not None
+    assert (first.cached_tokens, second.cached_tokens) == (0, second.prompt_tokens - 1)
+    assert texts[0] == texts[1]
+
+
+async def test_unloading_in_mid_answer_neither_hangs_nor_kills(start_model: StartModel, shared_models: Path) -> None:
+    runner = await start_model(shared_models / "gguf" / NAME)
+    async with contextlib.aclosing(runner.generate(greedy(runner, "Once upon a time", -1))) as outputs:
+        await anext(outputs)
+        await runner.stop()
+    assert runner.exit_code == 0

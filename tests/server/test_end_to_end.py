@@ -232,3 +232,22 @@ def test_a_model_that_was_damaged_on_disk_is_refused_and_the_daemon_lives(story)
     finally:
         path.write_bytes(whole)
     assert text_of(story.lines("/api/generate", FREE))
+
+
+def test_a_chat_goes_on_after_its_model_was_unloaded(tmp_path):
+    def continued(state_bytes, *, unload):
+        turns = [{"role": "user", "content": "Hello, who are you? Tell me about yourself, please."}]
+        body = {"model": "wren", "stream": False, "think": False, "options": {"temperature": 0, "num_predict": 24}}
+        with running(tmp_path / "store", state_dir=tmp_path / "state", state_bytes=state_bytes) as daemon:
+            first = daemon.client.post("/api/chat", json={**body, "messages": turns}).json()
+            if unload:
+                unloaded = daemon.client.post("/api/chat", json={"model": "wren", "keep_alive": 0}).json()
+                assert unloaded["done_reason"] == "unload"
+            turns += [first["message"], {"role": "user", "content": "And what is a duck?"}]
+            answer = daemon.client.post("/api/chat", json={**body, "messages": turns}).json()
+            return answer["message"], answer["prompt_eval_count"], answer.get("cached_tokens", 0)
+
+    message, prompt_tokens, known = continued(0, unload=False)
+    assert known > 20
+    assert continued(0, unload=True) == (message, prompt_tokens, 0)
+    assert continued(1 << 28, unload=True) == (message, prompt_tokens, known)
