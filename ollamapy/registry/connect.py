@@ -10,6 +10,7 @@ import httpcore
 
 from ollamapy.errors import RegistryUnavailableError, TransferError
 from ollamapy.registry.address import is_public
+from ollamapy.registry.stream import Connection
 
 LOOKUP_SECONDS = 3.0  # where a proxy would find the address
 MOST_REMEMBERED = 256
@@ -21,7 +22,6 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     def __init__(self, configured: frozenset[tuple[str, int]]) -> None:
         self._configured = configured
-        self._network = httpcore.AnyIOBackend()
         self._left_to_proxy: set[str] = set()
 
     async def connect_tcp(
@@ -29,14 +29,14 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - part of httpcore's interface
-        local_address: str | None = None,
-        socket_options: SocketOptions | None = None,
+        local_address: str | None = None,  # noqa: ARG002 - nor do we give the pool one
+        socket_options: SocketOptions | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
         """Connect to a host by name; raises TransferError where none of its addresses is allowed."""
         failure: Exception | None = None
         for address in await self._addresses(host, port, timeout):
             try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await Connection.open(address, port, timeout)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
                 failure = exc
         raise failure or httpcore.ConnectError(f"{host} has no address")
@@ -56,7 +56,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await self._network.sleep(seconds)
+        await asyncio.sleep(seconds)
 
     async def _addresses(self, host: str, port: int, limit_seconds: float | None) -> list[str]:
         try:

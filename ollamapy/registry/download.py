@@ -201,33 +201,38 @@ class Download:
         loop = asyncio.get_running_loop()
         if reply.length is not None and reply.length > end - at:
             raise TransferError(f"the registry sends more than the {end - at} bytes of a blob that were asked for")
-        pending, recent = bytearray(), 0
+        buffer = bytearray(min(WRITE_BYTES, end - at))  # one for the whole part: growing ones scatter over the heap
+        filled = recent = 0
         try:
             async with asyncio.timeout(self._pace.stall_seconds) as limit:
                 async for piece in reply.pieces():
-                    pending += piece
                     recent += len(piece)
-                    if at + len(pending) > end:
+                    if at + filled + len(piece) > end:
                         raise TransferError("the registry sends more of a blob than its manifest says")
-                    if len(pending) >= WRITE_BYTES:
-                        limit.reschedule(None)  # our own disk and throttle are no stall of the registry
-                        at, pending = await self._write(at, end, pending), bytearray()
-                        recent = self._pace.stall_bytes
+                    rest = memoryview(piece)
+                    while rest:
+                        count = min(len(rest), len(buffer) - filled)
+                        buffer[filled : filled + count] = rest[:count]
+                        filled, rest = filled + count, rest[count:]
+                        if filled == len(buffer):
+                            limit.reschedule(None)  # our own disk and throttle are no stall of the registry
+                            at, filled = await self._write(at, end, memoryview(buffer)), 0
+                            recent = self._pace.stall_bytes
                     if recent >= self._pace.stall_bytes:
                         limit.reschedule(loop.time() + self._pace.stall_seconds)
                         recent = 0
         except TimeoutError as exc:
             raise RegistryUnavailableError("the registry stalls") from exc
         finally:
-            at = await self._write(at, end, pending)
+            at = await self._write(at, end, memoryview(buffer)[:filled])
         return at
 
-    async def _write(self, at: int, end: int, data: bytearray) -> int:
+    async def _write(self, at: int, end: int, data: memoryview) -> int:
         """Write what lies before `end`, beyond which another part may have been written, and return up to where."""
         end = min(at + len(data), end)
         if end > at:
             await self._throttle.take(end - at)
-            await self._disk.run(self._target.write, at, memoryview(data)[: end - at])
+            await self._disk.run(self._target.write, at, data[: end - at])
             self._target.done.add(at, end)
             self._written.set()
         return end
