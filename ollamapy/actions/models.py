@@ -78,7 +78,7 @@ class ModelCache:
     async def check_files(self, found: ResolvedModel) -> None:
         """Check once all that llama.cpp relies on: files of a shared store may be anybody's. Raises LoadError."""
         for path in (*found.model.shards, *found.model.adapters, *found.model.projectors):
-            seen = (path, await asyncio.to_thread(read_stamp, path))
+            seen = (path, read_stamp(path))  # quicker than a thread would be at hand
             if seen not in self._checked:
                 await asyncio.to_thread(check_for_load, path, found.model.name)
                 self._checked.add(seen)

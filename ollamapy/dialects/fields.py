@@ -78,7 +78,8 @@ class Fields:
 
     def text(self, name: str, default: str = "") -> str:
         """Return a string field."""
-        return self._typed(name, str, default)
+        value = self._values.get(name)
+        return value if type(value) is str else self._typed(name, str, default)  # long chats have many of these
 
     def optional_text(self, name: str) -> str | None:
         """Return a string field, None where it is absent."""
@@ -129,11 +130,15 @@ class Fields:
 
     def objects(self, name: str) -> list[Fields]:
         """Return the fields of each object of an array, empty where it is absent."""
-        found = []
-        for index, value in enumerate(self.array(name)):
+        found: list[Fields] = []
+        values = self.array(name)
+        if not values:
+            return found
+        place = self.name_of(name)
+        for index, value in enumerate(values):
             if not isinstance(value, dict):
                 raise self._mistyped(f"{name}[{index}]", "an object", value)
-            found.append(Fields(value, self.name_of(f"{name}[{index}]")))
+            found.append(Fields(value, f"{place}[{index}]"))
         return found
 
     def name_of(self, name: str) -> str:

@@ -174,12 +174,13 @@ def _message(fields: Fields) -> Message:
             f'field "{fields.name_of("content")}" must be a string, not an array; lists of parts are understood by '
             "/v1/chat/completions, and images go into the message's images field"
         )
+    calls = fields.objects("tool_calls")
     return Message(
         role=fields.text("role").lower(),
         content=fields.text("content"),
         thinking=fields.text("thinking"),
         images=_images(fields),
-        tool_calls=tuple(_tool_call(call, index) for index, call in enumerate(fields.objects("tool_calls"))),
+        tool_calls=tuple(_tool_call(call, index) for index, call in enumerate(calls)) if calls else (),
         tool_name=fields.text("tool_name"),
         tool_call_id=fields.text("tool_call_id"),
     )
@@ -199,6 +200,8 @@ def _tool_call(fields: Fields, index: int) -> ToolCall:
 
 
 def _images(fields: Fields) -> tuple[bytes, ...]:
+    if fields.raw("images") is None:
+        return ()
     return tuple(
         decode_base64(text, fields.name_of(f"images[{index}]")) for index, text in enumerate(fields.texts("images"))
     )

@@ -97,14 +97,16 @@ def current_rss(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process tree has used so far."""
-    ticks = 0
-    for one in process_tree(pid):
-        try:
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(map(process_seconds, process_tree(pid)))
+
+
+def process_seconds(pid: int) -> float:
+    """Return the processor time that one process has used so far."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def busy_seconds() -> float:
