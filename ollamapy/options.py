@@ -79,9 +79,8 @@ RULES: Mapping[str, OptionRule] = {
     "mirostat": OptionRule("integer", 0, 2),
     "mirostat_tau": OptionRule("float32", 0, 100),
     "mirostat_eta": OptionRule("float32", 0, 1),
+    "draft_num_predict": OptionRule("integer", 0, _INT32),  # 0 guesses no tokens ahead
 }
-
-ACCEPTED_WITHOUT_EFFECT: Mapping[str, OptionRule] = {"draft_num_predict": OptionRule("integer", 0, _INT32)}
 
 
 def parse_options(raw: Mapping[str, Json]) -> Options:
@@ -93,9 +92,7 @@ def parse_options(raw: Mapping[str, Json]) -> Options:
     for name, value in raw.items():
         if value is None:
             continue
-        if name in ACCEPTED_WITHOUT_EFFECT:
-            _checked(name, value, ACCEPTED_WITHOUT_EFFECT[name])
-        elif name in RULES:
+        if name in RULES:
             values[name] = _checked(name, value, RULES[name])
         else:
             log.warning("invalid option provided: %s", _shown(name))
@@ -118,7 +115,7 @@ def parse_parameter(name: str, text: str) -> Json:
 
     Raises OptionError for an unknown name, a text of the wrong type, or a value outside its range.
     """
-    rule = RULES.get(name) or ACCEPTED_WITHOUT_EFFECT.get(name)
+    rule = RULES.get(name)
     if rule is None:
         raise OptionError(name, f"unknown parameter '{_shown(name)}'; known are {', '.join(sorted(RULES))}")
     if rule.kind == "array":

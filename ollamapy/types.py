@@ -76,6 +76,7 @@ class Options:
     mirostat: int | None = None
     mirostat_tau: float | None = None
     mirostat_eta: float | None = None
+    draft_num_predict: int | None = None
 
     def over(self, base: Options) -> Options:
         """Return these options with the gaps filled from `base`."""
@@ -218,7 +219,8 @@ class TokenLogprob:
 class Final:
     """How an answer ended. Durations are seconds; `cached_tokens` of the prompt were not computed again.
 
-    `dropped_messages` of the oldest turns were left out because the history did not fit the context.
+    `dropped_messages` of the oldest turns were left out because the history did not fit the context. `draft_tokens`
+    were guessed ahead, `accepted_tokens` of them came true.
     """
 
     finish_reason: FinishReason
@@ -232,6 +234,8 @@ class Final:
     context: tuple[int, ...] | None = None
     stop_sequence: str | None = None
     dropped_messages: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A model to make. `files` and `adapters` map a relative file name to the digest text of an uploaded blob.
+    """A model to make. `files`, `adapters` and `draft_files` map a file's relative name to the digest of its blob.
 
     None means "as the base model has it".
     """
@@ -293,6 +297,7 @@ class CreateRequest:
     base: str = ""
     files: Mapping[str, str] | None = None
     adapters: Mapping[str, str] | None = None
+    draft_files: Mapping[str, str] | None = None
     template: str | None = None
     system: str | None = None
     licenses: tuple[str, ...] = ()
@@ -302,6 +307,7 @@ class CreateRequest:
     parser: str = ""
     requires: str = ""
     quantize: str = ""
+    draft_quantize: str = ""
     info: ModelInfo = ModelInfo()
     stream: bool = True
 

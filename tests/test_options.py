@@ -118,7 +118,7 @@ def test_stop_is_bounded_and_drops_empty_strings() -> None:
 
 def test_unknown_names_are_logged_and_nulls_skipped(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "ollamapy.options"):
-        assert parse_options({"tfs_z": 2, "num_ctx": None, "draft_num_predict": 4}) == Options()
+        assert parse_options({"tfs_z": 2, "num_ctx": None}) == Options()
     assert caplog.messages == ["invalid option provided: tfs_z"]
 
 

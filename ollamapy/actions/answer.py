@@ -89,6 +89,7 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
         top_logprobs=ask.top_logprobs,
         return_tokens=ask.return_tokens,
         grammar=grammar,
+        draft_tokens=-1 if ask.options.draft_num_predict is None else ask.options.draft_num_predict,
         visible=list(answer_marks(ask.template_source)),
     )
 
@@ -162,6 +163,8 @@ def _final(finished: wire.Finished, ask: Ask, lease: Lease, prompt: Prompt) -> F
         finish_reason=finished.reason,
         prompt_tokens=finished.prompt_tokens,
         cached_tokens=finished.cached_tokens,
+        draft_tokens=finished.draft_tokens,
+        accepted_tokens=finished.accepted_tokens,
         completion_tokens=finished.completion_tokens,
         total_seconds=ask.clock() - ask.started,
         load_seconds=lease.load_seconds,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ollamapy.actions.drafts import add_draft
 from ollamapy.actions.files import (
     ONE_ADAPTER,
     Parts,
@@ -16,7 +17,7 @@ from ollamapy.actions.files import (
     parts_of_files,
 )
 from ollamapy.actions.templates import check_template
-from ollamapy.errors import InvalidInputError
+from ollamapy.errors import InvalidInputError, UnsupportedError
 from ollamapy.names import Digest, ModelName
 from ollamapy.options import options_to_json
 from ollamapy.parsing.choice import choose_template
@@ -55,7 +56,11 @@ def check_request(request: CreateRequest) -> None:
         raise InvalidInputError("no files provided to convert")
     if len(request.adapters or {}) > 1:
         raise InvalidInputError(ONE_ADAPTER)
-    for path in (*(request.files or {}), *(request.adapters or {})):
+    if request.draft_quantize and not request.draft_files:
+        raise InvalidInputError("--draft-quantize requires a DRAFT model")
+    if request.draft_quantize:
+        raise UnsupportedError("draft_quantize is not supported; give a draft file that is quantized already")
+    for path in (*(request.files or {}), *(request.adapters or {}), *(request.draft_files or {})):
         check_path(path)
     if request.template:
         check_template(request.template)
@@ -79,6 +84,7 @@ def collect_parts(store: Store, request: CreateRequest, base: Model | None) -> P
         parts = parts_of_base(base)
         add_files(store, parts, request.files or {})
     add_adapters(store, parts, request.adapters or {})
+    add_draft(store, parts, request.draft_files or {})
     return parts
 
 
@@ -98,6 +104,8 @@ def write_model(
         verb = "creating new" if layer.digest in parts.created else "using existing"
         yield Progress(f"{verb} layer {layer.digest}", str(layer.digest))
     parts.config = _overlay_config(parts.config, request)
+    if parts.draft is not None:
+        parts.config = msgspec.structs.replace(parts.config, draft=parts.draft)
     yield from _add_texts(store, parts, request, base)
     if request.template and _is_overruled(request.template, parts, go_templates):
         yield Progress(OVERRULED)

@@ -30,6 +30,8 @@ class Parts:
     answers: bool = True  # as models that embed or rank do not
     shapes: Shapes = field(default_factory=dict)
     created: set[Digest] = field(default_factory=set)
+    headers: tuple[Header, ...] = ()  # of the weights
+    draft: Mapping[str, str] | None = None
 
     @property
     def has_template(self) -> bool:
@@ -55,7 +57,13 @@ def parts_of_base(base: Model) -> Parts:
     header = base.header()
     template = header.chat_template() or ""
     return Parts(
-        base.config, list(base.layers), header.architecture, template, not header.has_pooling, shapes_of(header)
+        base.config,
+        list(base.layers),
+        header.architecture,
+        template,
+        not header.has_pooling,
+        shapes_of(header),
+        headers=(header,),
     )
 
 
@@ -64,7 +72,7 @@ def parts_of_files(store: Store, files: Mapping[str, str]) -> Parts:
 
     Raises InvalidDigestError, BlobNotFoundError, InvalidFileError, InvalidInputError.
     """
-    read = [_read(store, path, digest) for path, digest in files.items()]
+    read = [read_file(store, path, digest) for path, digest in files.items()]
     of_kind = {kind: [file for file in read if file.header.kind == kind] for kind in KINDS}
     weights = _in_order(of_kind["model"])
     if not weights:
@@ -72,6 +80,7 @@ def parts_of_files(store: Store, files: Mapping[str, str]) -> Parts:
     header = _joined(weights)
     template = header.chat_template() or ""
     parts = Parts(config_of(header), [], header.architecture, template, not header.has_pooling, shapes_of(header))
+    parts.headers = (header,)
     parts.layers += [Layer(WEIGHTS_TYPE, file.digest, store.blob_size(file.digest)) for file in weights]
     _add_projectors(store, parts, of_kind["projector"])
     for file in of_kind["adapter"]:
@@ -81,7 +90,7 @@ def parts_of_files(store: Store, files: Mapping[str, str]) -> Parts:
 
 def add_files(store: Store, parts: Parts, files: Mapping[str, str]) -> None:
     """Add uploaded files to a model that another one is the base of; raises as `parts_of_files` does."""
-    read = [_read(store, path, digest) for path, digest in files.items()]
+    read = [read_file(store, path, digest) for path, digest in files.items()]
     for file in read:
         if file.header.kind != "projector":
             raise InvalidFileError(f"{shown(file.path)} is no projector, and FROM names a model already; remove one")
@@ -100,7 +109,7 @@ def _add_projectors(store: Store, parts: Parts, projectors: Sequence[File]) -> N
 def add_adapters(store: Store, parts: Parts, adapters: Mapping[str, str]) -> None:
     """Add uploaded adapters to a model, which they must fit; raises as `parts_of_files` does."""
     for path, digest in adapters.items():
-        file = _read(store, path, digest)
+        file = read_file(store, path, digest)
         if file.header.kind != "adapter":
             raise InvalidFileError(f"{shown(path)} is no adapter but a {file.header.kind}; name it under files")
         _add_adapter(store, parts, file)
@@ -140,7 +149,8 @@ def _add_adapter(store: Store, parts: Parts, file: File) -> None:
     parts.replace(ADAPTER_TYPE, [layer])
 
 
-def _read(store: Store, path: str, digest_text: str) -> File:
+def read_file(store: Store, path: str, digest_text: str) -> File:
+    """Check an uploaded file, named by its digest; raises as `parts_of_files` does."""
     digest = Digest.parse(digest_text)
     return File(path, digest, read_gguf(store, path, digest))
 

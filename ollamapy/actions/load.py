@@ -38,7 +38,8 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
     if header.has_pooling:
         n_ctx = n_batch = embed_batch(header, options)
     else:
-        token_bytes = bytes_per_token(header, settings.kv_cache_type)
+        models = (header, found.draft) if found.draft is not None else (header,)
+        token_bytes = sum(bytes_per_token(model, settings.kv_cache_type) for model in models)
         n_ctx = pool_cells(num_ctx, settings.num_parallel, free_bytes, token_bytes)
         n_batch = options.num_batch or DEFAULT_NUM_BATCH
     adapters = [str(path) for path in model.adapters]
@@ -58,6 +59,8 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings, free_b
         n_threads=min(options.num_thread or 0, os.cpu_count() or 1),
         flash_attention=settings.flash_attention,
         kv_cache_type=settings.kv_cache_type,
+        draft=str(found.draft.path) if found.draft is not None else "",
+        speculates=settings.speculative,
         state_folder="" if settings.state_dir is None else str(settings.state_dir),
         state_bytes=0 if settings.state_dir is None else settings.state_bytes,
     )
@@ -72,7 +75,7 @@ def embed_batch(header: Header, options: Options) -> int:
 def spec_key(found: ResolvedModel) -> str:
     """Return the key under which the scheduler knows a model."""
     model = found.model
-    others = (*model.shards[1:], *model.adapters, *model.projectors[:1])
+    others = (*model.shards[1:], *model.adapters, *model.projectors[:1], *model.drafts[:1])
     return model_key(str(model.weights), [str(path) for path in others])
 
 

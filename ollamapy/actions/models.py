@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ollamapy.actions.bundled import find_manifest
+from ollamapy.actions.drafts import usable_draft
 from ollamapy.errors import InvalidFileError, LoadError, ManifestError, ModelNotFoundError, UnsupportedError
 from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
@@ -22,7 +23,8 @@ CACHED_MODELS = 256
 class ResolvedModel:
     """A stored model, the header of its weights and what it can do.
 
-    `tool_template` is a second template that some files have, for chats with tools; empty if there is none.
+    `tool_template` is a second template that some files have, for chats with tools; empty if there is none. `draft` is
+    the header of its draft model, if it has one that can be used.
     """
 
     model: Model
@@ -30,6 +32,7 @@ class ResolvedModel:
     capabilities: tuple[str, ...]
     template_source: str
     tool_template: str = ""
+    draft: Header | None = None
 
     def template_for(self, *, tools: bool) -> str:
         """Return the text of the template that renders a chat with or without tools."""
@@ -77,7 +80,7 @@ class ModelCache:
 
     async def check_files(self, found: ResolvedModel) -> None:
         """Check once all that llama.cpp relies on: files of a shared store may be anybody's. Raises LoadError."""
-        for path in (*found.model.shards, *found.model.adapters, *found.model.projectors):
+        for path in (*found.model.shards, *found.model.adapters, *found.model.projectors, *found.model.drafts):
             seen = (path, read_stamp(path))  # quicker than a thread would be at hand
             if seen not in self._checked:
                 await asyncio.to_thread(check_for_load, path, found.model.name)
@@ -111,6 +114,7 @@ def read_model(store: Store, name: ModelName, go_templates: bool | None = None) 
     model = load_model(store, name)
     try:
         header = model.header()
+        draft = usable_draft(model.drafts[0] if model.drafts else None, header)
     except InvalidFileError as exc:
         raise ManifestError(
             f"model '{name}' is damaged ({exc.message}); remove it with `ollamapy rm`, and create or pull it again"
@@ -121,4 +125,4 @@ def read_model(store: Store, name: ModelName, go_templates: bool | None = None) 
     abilities = capabilities(model, header, template, tool_template)
     if template is None:
         template = fallback_template(str(name)) if "completion" in abilities else ""
-    return ResolvedModel(model, header, abilities, template, tool_template)
+    return ResolvedModel(model, header, abilities, template, tool_template, draft)

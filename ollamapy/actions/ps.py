@@ -33,6 +33,8 @@ def loaded_record(loaded: LoadedModel, found: ResolvedModel | None) -> LoadedRec
         context_length=loaded.spec.num_ctx,
         kv_cells=ready.n_ctx if ready else 0,
         active_requests=loaded.busy,
+        draft_tokens=loaded.draft_tokens,
+        accepted_tokens=loaded.accepted_tokens,
         state=loaded.state,
     )
 

@@ -79,6 +79,7 @@ def modelfile_text(found: ResolvedModel) -> str:
     modelfile = Modelfile(
         from_=(*map(str, model.shards), *map(str, model.projectors)),
         adapters=tuple(map(str, model.adapters)),
+        draft=str(model.drafts[0]) if model.drafts else None,
         template=model.template,
         system=model.system or None,
         renderer=model.config.renderer or None,

@@ -37,7 +37,8 @@ def command(*, model: str, file: str | None, quantize: str = "") -> None:
         render.note(warning)
     base, paths = find_sources(modelfile, folder)
     adapters = [path for name in modelfile.adapters for path in existing_files("ADAPTER", name, folder)]
-    for path in (*paths, *adapters):
+    drafts = existing_files("DRAFT", modelfile.draft, folder) if modelfile.draft else []
+    for path in (*paths, *adapters, *drafts):
         check_weights(path)
     status = render.StatusLine()
     try:
@@ -47,6 +48,7 @@ def command(*, model: str, file: str | None, quantize: str = "") -> None:
                 base=base,
                 files=upload_files(client, paths, status),
                 adapters=upload_files(client, adapters, status),
+                draft_files=upload_files(client, drafts, status),
                 template=modelfile.template,
                 system=modelfile.system,
                 licenses=modelfile.licenses,
@@ -83,8 +85,6 @@ def read_modelfile(file: str | None) -> tuple[Modelfile, Path]:
 
 def find_sources(modelfile: Modelfile, folder: Path) -> tuple[str, list[Path]]:
     """Return the model that FROM names, if it names one, and the files that FROM lines name."""
-    if modelfile.draft:
-        raise UnsupportedError("DRAFT models are not supported; remove the DRAFT line")
     bases = [name for name in modelfile.from_ if not is_path(name, folder)]
     paths = [path for name in modelfile.from_ if name not in bases for path in existing_files("FROM", name, folder)]
     return (bases[-1] if bases else ""), list(dict.fromkeys(paths))

@@ -121,6 +121,7 @@ def create(request: CreateRequest) -> Call:
         "from": request.base,
         "files": dict(request.files or {}),
         "adapters": dict(request.adapters or {}),
+        "draft_files": dict(request.draft_files or {}),
         "license": list(request.licenses),
         "parameters": options_to_json(request.parameters or Options()),
         "messages": [_message(m) for m in request.messages],
@@ -128,6 +129,7 @@ def create(request: CreateRequest) -> Call:
         "parser": request.parser,
         "requires": request.requires,
         "quantize": request.quantize,
+        "draft_quantize": request.draft_quantize,
     }
     texts = {"template": request.template, "system": request.system}
     given = {name: text for name, text in texts.items() if text is not None}  # an empty text is one too

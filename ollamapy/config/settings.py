@@ -104,6 +104,12 @@ class Settings:
     kv_cache_type: KvCacheType = setting(
         "OLLAMA_KV_CACHE_TYPE", parse_kv_cache_type, "f16", "type of the KV cache: f32, f16, q8_0 or q4_0"
     )
+    speculative: bool = setting(
+        "OLLAMAPY_SPECULATIVE",
+        parse_bool,
+        "true",
+        "guess tokens ahead where checking several at once is faster",
+    )
     go_template: bool | None = setting(
         "OLLAMA_GO_TEMPLATE",
         parse_choice,

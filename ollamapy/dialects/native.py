@@ -114,6 +114,8 @@ class LoadedRecord(Record, frozen=True, kw_only=True):
     context_length: int
     kv_cells: int = 0
     active_requests: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
     state: str = ""
 
 
@@ -219,7 +221,7 @@ class LogprobRecord(Record, frozen=True, kw_only=True):
 
 
 class MetricsRecord(Record, frozen=True, kw_only=True):
-    """The last object of an answer; counts are tokens, durations nanoseconds, the last two fields are ours."""
+    """The last object of an answer; counts are tokens, durations nanoseconds. From `cached_tokens` on they are ours."""
 
     done_reason: str = ""
     total_duration: int = 0
@@ -229,6 +231,8 @@ class MetricsRecord(Record, frozen=True, kw_only=True):
     eval_count: int = 0
     eval_duration: int = 0
     cached_tokens: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
     dropped_messages: int = 0
 
 
@@ -374,6 +378,8 @@ def _metrics(final: Final) -> dict[str, Json]:
         "eval_count": final.completion_tokens,
         "eval_duration": round(final.completion_seconds * NANOSECONDS),
         "cached_tokens": final.cached_tokens,
+        "draft_tokens": final.draft_tokens,
+        "accepted_tokens": final.accepted_tokens,
         "dropped_messages": final.dropped_messages,
     }
 

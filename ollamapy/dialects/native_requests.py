@@ -93,6 +93,7 @@ def create_request(fields: Fields) -> CreateRequest:
         base=fields.text("from"),
         files=_digests(fields, "files"),
         adapters=_digests(fields, "adapters"),
+        draft_files=_digests(fields, "draft_files"),
         template=fields.optional_text("template"),
         system=fields.optional_text("system"),
         licenses=_licenses(fields),
@@ -102,6 +103,7 @@ def create_request(fields: Fields) -> CreateRequest:
         parser=fields.text("parser"),
         requires=fields.text("requires"),
         quantize=fields.text("quantize") or fields.text("quantization"),
+        draft_quantize=fields.text("draft_quantize"),
         info=_info(fields),
         stream=fields.flag("stream", default=True),
     )

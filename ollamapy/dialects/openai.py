@@ -126,6 +126,13 @@ class PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: int
 
 
+class CompletionDetails(msgspec.Struct, frozen=True):
+    """How many tokens were guessed ahead, and came true or did not."""
+
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Token counts of a request."""
 
@@ -133,6 +140,7 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -286,11 +294,13 @@ def total_usage(finals: Sequence[Final], each: int = 0) -> Usage:
     prompts = finals[:: each or len(finals)]
     prompt_tokens = sum(final.prompt_tokens for final in prompts)
     completion_tokens = sum(final.completion_tokens for final in finals)
+    accepted = sum(final.accepted_tokens for final in finals)
     return Usage(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         total_tokens=prompt_tokens + completion_tokens,
         prompt_tokens_details=PromptDetails(sum(final.cached_tokens for final in prompts)),
+        completion_tokens_details=CompletionDetails(accepted, sum(final.draft_tokens for final in finals) - accepted),
     )
 
 

@@ -51,7 +51,7 @@ class Runner:
         self.name = name
         self.state: State = "stopped"
         self.ready: wire.Ready | None = None
-        self.cells_used = 0
+        self.cells_used = self.draft_tokens = self.accepted_tokens = 0
         self._load = load
         self._spawn = spawn
         self._load_timeout_seconds = load_timeout_seconds if load_timeout_seconds > 0 else math.inf
@@ -210,6 +210,7 @@ class Runner:
     def _on_answer(self, message: wire.FromWorker) -> None:
         if type(message) is wire.Step:
             self.cells_used = message.cells_used
+            self.draft_tokens, self.accepted_tokens = message.draft_tokens, message.accepted_tokens
             for output in message.outputs:
                 if (mailbox := self._mailboxes.get(output.id)) is not None:
                     mailbox.put_nowait(output)
@@ -302,7 +303,7 @@ class Runner:
         return RunnerError(f"{self.name} was unloaded while it was answering; send the request again")
 
     def _without_folders(self, text: str) -> str:
-        return without_folders(text, [self._load.path, *self._load.adapters, *self._load.shards, self._load.projector])
+        return without_folders(text, files_of(self._load))
 
     def _rearm_stall_timer(self) -> None:
         self._cancel_stall_timer()
@@ -314,3 +315,8 @@ class Runner:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+
+def files_of(load: wire.LoadModel) -> list[str]:
+    """Return all files that a model is loaded from."""
+    return [load.path, *load.adapters, *load.shards, load.projector, load.draft]

@@ -342,7 +342,17 @@ class Scheduler:
         now = self._clock.now()
         idle_since = model.idle_since if model.state == "ready" and not model.busy else now
         expires_at = self._clock.wall() + idle_since - now + model.keep_alive_seconds
-        return LoadedModel(model.spec, model.state, model.ready, model.progress, model.busy, expires_at)
+        runner = model.runner
+        return LoadedModel(
+            model.spec,
+            model.state,
+            model.ready,
+            model.progress,
+            model.busy,
+            expires_at,
+            runner.draft_tokens if runner else 0,
+            runner.accepted_tokens if runner else 0,
+        )
 
 
 def _nothing() -> None:

@@ -11,7 +11,7 @@ import msgspec
 from ollamapy import wire
 
 ModelState = Literal["loading", "ready", "stopping"]
-_FILES = ("path", "adapters", "shards", "projector")  # of LoadModel: the key has them
+_FILES = ("path", "adapters", "shards", "projector", "draft")  # of LoadModel: the key has them
 OnProgress = Callable[[float], None]
 
 
@@ -29,6 +29,14 @@ class ModelRunner(Protocol):
     @property
     def exit_code(self) -> int | None:
         """How the worker ended, None before that; negative for a signal."""
+
+    @property
+    def draft_tokens(self) -> int:
+        """How many tokens were guessed ahead so far, for all requests."""
+
+    @property
+    def accepted_tokens(self) -> int:
+        """How many of them came true."""
 
     async def start(self, on_progress: OnProgress | None = None) -> wire.Ready:
         """Load the model; raises RunnerError. Cancelling it leaves nothing behind."""
@@ -83,7 +91,7 @@ class LoadedModel:
     """A line of `ps`. `ready` is None while loading, when `progress` goes from 0 to 1.
 
     `expires_at` is in seconds since the epoch, math.inf for never; for a model in use it is what would be if it went
-    idle now.
+    idle now. Of the `draft_tokens` that were guessed ahead so far, `accepted_tokens` came true.
     """
 
     spec: LoadSpec
@@ -92,6 +100,8 @@ class LoadedModel:
     progress: float
     busy: int
     expires_at: float
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from ollamapy.store.manifests import (
 )
 from ollamapy.store.models import (
     ADAPTER_TYPE,
+    DRAFT_TYPE,
     LICENSE_TYPE,
     MESSAGES_TYPE,
     PARAMS_TYPE,
@@ -35,6 +36,7 @@ from ollamapy.store.store import Store
 __all__ = [
     "ADAPTER_TYPE",
     "CONFIG_TYPE",
+    "DRAFT_TYPE",
     "LICENSE_TYPE",
     "MANIFEST_TYPE",
     "MESSAGES_TYPE",

@@ -6,6 +6,7 @@ Source: Ollama's media types and config JSON; layers of other types are carried 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,7 @@ _IMAGE = "application/vnd.ollama.image."
 WEIGHTS_TYPE = _IMAGE + "model"
 PROJECTOR_TYPE = _IMAGE + "projector"
 ADAPTER_TYPE = _IMAGE + "adapter"
+DRAFT_TYPE = _IMAGE + "draft"
 TEMPLATE_TYPE = _IMAGE + "template"
 PROMPT_TYPE = _IMAGE + "prompt"  # what templates were called once
 SYSTEM_TYPE = _IMAGE + "system"
@@ -53,6 +55,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     context_length: int = 0
     embedding_length: int = 0
     base_name: str = ""
+    draft: Mapping[str, Json] | None = None
     architecture: str = "amd64"
     os: str = "linux"
 
@@ -68,6 +71,7 @@ _OMITTED_WHEN_EMPTY = frozenset(
         "context_length",
         "embedding_length",
         "base_name",
+        "draft",
     )
 )
 
@@ -94,6 +98,7 @@ class Model:
     shards: tuple[Path, ...]
     adapters: tuple[Path, ...]
     projectors: tuple[Path, ...]
+    drafts: tuple[Path, ...]
     template: str | None
     system: str
     options: Options
@@ -135,6 +140,7 @@ def load_model(store: Store, name: ModelName) -> Model:
         shards=shards,
         adapters=tuple(_blob_path(store, stored.name, layer) for layer in manifest.of_type(ADAPTER_TYPE)),
         projectors=tuple(_blob_path(store, stored.name, layer) for layer in manifest.of_type(PROJECTOR_TYPE)),
+        drafts=tuple(_blob_path(store, stored.name, layer) for layer in manifest.of_type(DRAFT_TYPE)),
         template=templates[-1] if templates else None,
         system=system[-1] if system else "",
         options=_read_options(store, stored),

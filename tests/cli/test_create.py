@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ollamapy.cli.create import find_sources, percent, read_modelfile
-from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.errors import InvalidFileError, InvalidInputError
 from ollamapy.modelfile import Modelfile
 from tests import gguf_builder
 from tests.cli.conftest import Command
@@ -71,6 +71,18 @@ def test_a_model_name_is_passed_on(ollamapy: Command, fake: FakeOllama) -> None:
     assert fake.body("/api/create") == {"model": "new", "from": "wren", "system": "Hi", "stream": True}
 
 
+def test_a_draft_is_sent_and_named(ollamapy: Command, fake: FakeOllama, folder: Path) -> None:
+    (folder / "Modelfile").write_text("FROM wren\nDRAFT ./tiny.gguf")
+    assert ollamapy("create", "new", "-f", str(folder / "Modelfile")).returncode == 0
+    assert fake.blobs == {DIGEST: CONTENT}
+    assert fake.body("/api/create") == {
+        "model": "new",
+        "from": "wren",
+        "draft_files": {"tiny.gguf": DIGEST},
+        "stream": True,
+    }
+
+
 def test_a_quantization_is_passed_on(ollamapy: Command, fake: FakeOllama) -> None:
     done = ollamapy("create", "new", "-q", "q4_K_M", "-f", "-", stdin="FROM wren")
     assert done.returncode == 0
@@ -81,7 +93,7 @@ def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: 
     for text, message in {
         "FROM ./none.gguf": "FROM ./none.gguf: there is no such file; paths are relative to the Modelfile",
         "FROM wren\nADAPTER none": "ADAPTER none: there is no such file; paths are relative to the Modelfile",
-        "FROM wren\nDRAFT x": "DRAFT models are not supported; remove the DRAFT line",
+        "FROM wren\nDRAFT x": "DRAFT x: there is no such file; paths are relative to the Modelfile",
         "FROM ./cut.gguf": "cut.gguf: truncated GGUF: the tensor 'output_norm.weight' ends at byte 2112, but "
         "the file has 2103 bytes; get it again",
         "FROM ./old.safetensors": "old.safetensors: safetensors are not supported; convert the model to GGUF first",
@@ -158,11 +170,6 @@ def test_a_name_is_a_path_where_something_of_that_name_exists(folder: Path) -> N
 def test_users_that_do_not_exist_are_told(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="no such user"):
         find_sources(Modelfile(from_=("~nobody-of-this-name/x.gguf",)), folder)
-
-
-def test_a_draft_is_refused(folder: Path) -> None:
-    with pytest.raises(UnsupportedError, match="DRAFT"):
-        find_sources(Modelfile(from_=("wren",), draft="x"), folder)
 
 
 def test_percentages_stay_within_a_hundred() -> None:

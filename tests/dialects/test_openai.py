@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 
 from ollamapy.dialects import openai
@@ -10,6 +12,7 @@ USAGE = {
     "completion_tokens": 2,
     "total_tokens": 7,
     "prompt_tokens_details": {"cached_tokens": 4},
+    "completion_tokens_details": {"accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
 }
 CALL = ToolCall("f", {"b": 1, "a": "x"}, "call_1", 0)
 
@@ -118,6 +121,11 @@ def test_several_answers_have_an_index_and_one_end():
     data = msgspec.json.decode(openai.encode(whole))
     assert [(c["index"], c["message"]["content"]) for c in data["choices"]] == [(0, "a"), (1, "b")]
     assert data["usage"] == last["usage"]
+
+
+def test_usage_tells_how_many_guessed_tokens_came_true():
+    usage = openai.total_usage([replace(FINAL, draft_tokens=9, accepted_tokens=6), FINAL])
+    assert usage.completion_tokens_details == openai.CompletionDetails(6, 3)
 
 
 def test_logprobs_have_openais_shape():

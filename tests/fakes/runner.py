@@ -21,6 +21,7 @@ class FakeRunner:
         self.state = "stopped"
         self.ready: wire.Ready | None = None
         self.exit_code: int | None = None
+        self.draft_tokens = self.accepted_tokens = 0
         self.on_progress: OnProgress | None = None
         self.was_cancelled = False
         self._is_quick = is_quick
