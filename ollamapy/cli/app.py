@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "Show information about a model",
     "run": "Run a model: one prompt, or a conversation",
     "embed": "Turn texts into vectors",
+    "import": "Take models that other programs have",
     "pull": "Fetch a model from a registry",
     "push": "Send a model to a registry",
     "update": "Fetch newer versions of models",
@@ -36,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "config": "Show or check the settings",
     "help": "Tell about a command",
 }
+MODULES: Mapping[str, str] = {"import": "import_"}  # where a module can't have the command's name
 ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve", "signin": "login", "signout": "logout"}
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "--version")
@@ -71,7 +73,7 @@ def run_command(arguments: Sequence[str]) -> int:
     if name not in COMMANDS and name != "version":
         return _refuse(name)
     try:
-        invoke(importlib.import_module(f"ollamapy.cli.{name}"), name, rest)
+        invoke(importlib.import_module(f"ollamapy.cli.{MODULES.get(name, name)}"), name, rest)
     except OllamapyError as exc:
         render.error(told(exc))
         return exit_code(exc)

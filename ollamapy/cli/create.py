@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
+import os
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
-from ollamapy.client import Client
+from ollamapy.cli.deliver import Delivery, percent
+from ollamapy.config import read_settings
 from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
 from ollamapy.gguf import check_file, names_of_parts
 from ollamapy.modelfile import Modelfile, parse_modelfile
 from ollamapy.options import options_from_parameters
 from ollamapy.types import CreateRequest
 
-PIECE_BYTES = 1 << 20
 DEFAULT_FILE = "Modelfile"
 STANDARD_INPUT = "-"
 FOLDER_PATTERN = "*.gguf"
+HARDLINK_HELP = "link files into the store where blocks can't be shared, instead of copying; never change them then"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("model", metavar="MODEL", help="the name of the new model")
     parser.add_argument("-q", "--quantize", metavar="TYPE", default="", help="quantize the weights, to Q4_K_M say")
+    parser.add_argument("--hardlink", action="store_true", dest="link", help=HARDLINK_HELP)
     parser.add_argument("-f", "--file", metavar="FILE", help="the Modelfile; - reads it from standard input")
 
 
-def command(*, model: str, file: str | None, quantize: str = "") -> None:
+def command(*, model: str, file: str | None, quantize: str = "", link: bool = False) -> None:
     """Create a model from a Modelfile."""
     modelfile, folder = read_modelfile(file)
     for warning in modelfile.warnings:
@@ -42,13 +43,15 @@ def command(*, model: str, file: str | None, quantize: str = "") -> None:
         check_weights(path)
     status = render.StatusLine()
     try:
-        with connect() as client:
+        settings = read_settings(os.environ)
+        with connect(settings) as client:
+            delivery = Delivery(client, settings, status, link=link)
             request = CreateRequest(
                 model=model,
                 base=base,
-                files=upload_files(client, paths, status),
-                adapters=upload_files(client, adapters, status),
-                draft_files=upload_files(client, drafts, status),
+                files=delivery.send(paths),
+                adapters=delivery.send(adapters),
+                draft_files=delivery.send(drafts),
                 template=modelfile.template,
                 system=modelfile.system,
                 licenses=modelfile.licenses,
@@ -134,42 +137,3 @@ def check_weights(path: Path) -> None:
         check_file(path)
     except InvalidFileError as exc:
         raise InvalidFileError(f"{path.name}: {exc.message}") from exc
-
-
-def upload_files(client: Client, paths: Iterable[Path], status: render.StatusLine) -> dict[str, str]:
-    """Make sure that the daemon has these files and return their digests by name."""
-    digests: dict[str, str] = {}
-    for path in paths:
-        digest = hash_file(path, status)
-        if not client.has_blob(digest):
-            size_bytes = path.stat().st_size
-            content = pieces(path, f"copying file {digest}", status)
-            client.upload_blob(digest, content, size_bytes)
-        digests[path.name] = digest
-    return digests
-
-
-def hash_file(path: Path, status: render.StatusLine) -> str:
-    """Return the digest of a file as `sha256:<hex>`."""
-    digest = hashlib.sha256()
-    for piece in pieces(path, f"reading {path.name}", status):
-        digest.update(piece)
-    return f"sha256:{digest.hexdigest()}"
-
-
-def pieces(path: Path, label: str, status: render.StatusLine) -> Iterator[bytes]:
-    """Yield a file's content, telling how far it is; raises InvalidFileError if it can't be read."""
-    try:
-        total, done = path.stat().st_size, 0
-        with path.open("rb") as source:
-            while piece := source.read(PIECE_BYTES):
-                done += len(piece)
-                status.show(label, percent(done, total))
-                yield piece
-    except OSError as exc:
-        raise InvalidFileError(f"couldn't read {path.name}: {exc.strerror}") from exc
-
-
-def percent(done: int, total: int) -> str:
-    """Return how much of a whole is done; nothing where there is no whole."""
-    return f"{min(100 * done // total, 100)}%" if total else ""

@@ -4,6 +4,7 @@ Values are read as Ollama reads its own: blanks and quotes around a value do not
 booleans are Go's words. Unlike in Ollama, a bad value is an error that names its variable or its key in the file.
 """
 
+from ollamapy.config.folders import SourceFolders, source_folders
 from ollamapy.config.read import Reading, Value, inspect_settings, read_settings
 from ollamapy.config.registries import Proxies, Registry
 from ollamapy.config.settings import DEFAULT_HF_ENDPOINT, VARIABLES, Settings
@@ -28,10 +29,12 @@ __all__ = [
     "Reading",
     "Registry",
     "Settings",
+    "SourceFolders",
     "Value",
     "default_models_dir",
     "inspect_settings",
     "parse_duration",
     "parse_host",
     "read_settings",
+    "source_folders",
 ]

@@ -31,6 +31,7 @@ from ollamapy.store.models import (
     read_config,
 )
 from ollamapy.store.partial import PartialBlob
+from ollamapy.store.place import Placed
 from ollamapy.store.store import Store
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "PartialBlob",
+    "Placed",
     "Store",
     "StoredManifest",
     "capabilities",

@@ -6,14 +6,14 @@ import errno
 import fcntl
 import hashlib
 import os
-import stat
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ollamapy.errors import DigestMismatchError, InvalidFileError, StoreError
+from ollamapy.errors import DigestMismatchError, StoreError
 from ollamapy.names import Digest
 from ollamapy.store.layout import BLOBS, UPLOADS, blob_name, file_size, open_file, open_folder, store_errors, write_all
 from ollamapy.store.uploads import create_upload, remove_upload, sweep_uploads
@@ -58,9 +58,8 @@ class BlobWriter:
 
     def hash_file(self) -> None:
         """Take in what another process wrote to `path`; nothing may be written afterwards."""
-        self._hash, self.size = hashlib.sha256(), 0
-        with store_errors(_ACTION):
-            self._hash_content()
+        for _ in self.take_content():
+            continue
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
@@ -69,19 +68,24 @@ class BlobWriter:
         self._hash.update(data)
         self.size += len(data)
 
-    def copy_from(self, source: int) -> None:
-        """Append all of an open file, sharing its blocks on disk where the file system can and nothing precedes it."""
+    def share_blocks(self, source: int) -> bool:
+        """Make the empty file a clone of an open one, where the file system can; `take_content` hashes it then."""
+        return self.size == 0 and _share_blocks(source, self._file)
+
+    def take_content(self) -> Iterator[int]:
+        """Take in what was written to the file by other means; yields the bytes so far."""
+        self._hash, self.size = hashlib.sha256(), 0
         with store_errors(_ACTION):
-            if self.size == 0 and _share_blocks(source, self._file):
-                self._hash_content()
-                return
+            while data := os.pread(self._file, COPY_BYTES, self.size):
+                self._hash.update(data)
+                self.size += len(data)
+                yield self.size
+
+    def copy_content(self, source: int) -> Iterator[int]:
+        """Append all of an open file; yields the bytes so far."""
         while data := os.read(source, COPY_BYTES):
             self.write(data)
-
-    def _hash_content(self) -> None:
-        while data := os.pread(self._file, COPY_BYTES, self.size):
-            self._hash.update(data)
-            self.size += len(data)
+            yield self.size
 
     def commit(self, expected: Digest | None = None) -> Digest:
         """Publish the blob under its digest and return that.
@@ -121,27 +125,6 @@ def _share_blocks(source: int, target: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def copy_file(root: Path, path: Path) -> Digest:
-    """Copy a file into the store and return its digest.
-
-    Raises:
-        InvalidFileError: there is no regular file.
-        StoreError: the store can't be written.
-    """
-    try:
-        source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as exc:
-        raise InvalidFileError(f"can't read {path.name}: {(exc.strerror or 'unknown error').lower()}") from exc
-    try:
-        if not stat.S_ISREG(os.fstat(source).st_mode):
-            raise InvalidFileError(f"{path.name} is no regular file")
-        with BlobWriter(root) as writer:
-            writer.copy_from(source)
-            return writer.commit()
-    finally:
-        os.close(source)
 
 
 def blob_size(root: Path, digest: Digest) -> int | None:

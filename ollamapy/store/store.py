@@ -14,6 +14,7 @@ from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.layout import BLOBS, blob_name, open_file, open_folder, read_file, store_errors
 from ollamapy.store.manifests import DamagedManifest, Layer, Manifest, StoredManifest
 from ollamapy.store.partial import PartialBlob, list_partials, partial_bytes, remove_partial
+from ollamapy.store.place import OnBytes, Placed, place_file
 from ollamapy.store.prune import prune_blobs, unused_blobs
 from ollamapy.store.pulled import note_pulled, read_pulled
 from ollamapy.store.translations import read_translation, write_translation
@@ -122,8 +123,12 @@ class Store:
             return writer.commit()
 
     def put_file(self, path: Path) -> Digest:
-        """Store a copy of a file as a blob and return its digest; raises InvalidFileError where there is no file."""
-        return blobs.copy_file(self.root, path)
+        """Make a file a blob and return its digest; raises InvalidFileError where there is no file."""
+        return self.place_file(path).digest
+
+    def place_file(self, path: Path, *, link: bool = False, on_bytes: OnBytes = lambda _: None) -> Placed:
+        """Make a file of this machine a blob; see `place.place_file`. Raises InvalidFileError, DiskFullError."""
+        return place_file(self.root, path, link=link, check_free=self.check_free, on_bytes=on_bytes)
 
     def read_translation(self, digest: Digest) -> tuple[Layer, ...]:
         """Return the blobs that llama.cpp loads in the place of one; nothing where one of them is not there."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ollamapy.cli.create import find_sources, percent, read_modelfile
+from ollamapy.cli.create import find_sources, read_modelfile
+from ollamapy.cli.deliver import percent
 from ollamapy.errors import InvalidFileError, InvalidInputError
 from ollamapy.modelfile import Modelfile
 from tests import gguf_builder
