@@ -164,7 +164,7 @@ class Http:
         proxy = choose_proxy(self._proxies, scheme, host, port)
         if proxy:
             await self._network.check(host, port)
-        pool = self._pool(self._ca_files.get((host, port), ""), proxy)
+        pool = await self._pool(self._ca_files.get((host, port), ""), proxy)
         with translated(host):
             async with pool.stream(
                 request.method,
@@ -175,21 +175,27 @@ class Http:
             ) as response:
                 yield Reply(response, url, self._limits)
 
-    def _pool(self, ca_file: str, proxy: str) -> httpcore.AsyncConnectionPool:
-        if (ca_file, proxy) not in self._pools:
-            try:
-                context = ssl.create_default_context(cafile=ca_file) if ca_file else httpcore.default_ssl_context()
-            except OSError as exc:
-                raise TransferError("the ca_file of this registry can't be read; see config.toml") from exc
-            self._pools[ca_file, proxy] = httpcore.AsyncConnectionPool(
-                ssl_context=context,
-                max_connections=None,
-                max_keepalive_connections=32,
-                keepalive_expiry=30.0,
-                network_backend=self._network_to_proxies if proxy else self._network,
-                proxy=proxy_of(proxy) if proxy else None,
-            )
-        return self._pools[ca_file, proxy]
+    async def _pool(self, ca_file: str, proxy: str) -> httpcore.AsyncConnectionPool:
+        found = self._pools.get((ca_file, proxy))
+        if found is not None:
+            return found
+        made = httpcore.AsyncConnectionPool(
+            ssl_context=await asyncio.to_thread(_read_certificates, ca_file),
+            max_connections=None,
+            max_keepalive_connections=32,
+            keepalive_expiry=30.0,
+            network_backend=self._network_to_proxies if proxy else self._network,
+            proxy=proxy_of(proxy) if proxy else None,
+        )
+        return self._pools.setdefault((ca_file, proxy), made)
+
+
+def _read_certificates(ca_file: str) -> ssl.SSLContext:
+    """Return whom to trust; blocks for a noticeable time. Raises TransferError for a file that can't be read."""
+    try:
+        return ssl.create_default_context(cafile=ca_file) if ca_file else httpcore.default_ssl_context()
+    except OSError as exc:
+        raise TransferError("the ca_file of this registry can't be read; see config.toml") from exc
 
 
 @contextmanager
