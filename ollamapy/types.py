@@ -118,7 +118,8 @@ class GenerateRequest:
     """A single prompt in Ollama's generate form.
 
     `prompt_tokens` is the prompt of a raw request, given as the model's own token ids. With `echo` the answer begins
-    with the prompt. `fallback` and `logit_bias` are as in a chat.
+    with the prompt, whose log probabilities come too where those of the answer do. `fallback` and `logit_bias` are as
+    in a chat.
     """
 
     model: str
@@ -254,7 +255,8 @@ class Chunk:
 
     `rendered` is set for render-only requests alone, `prompt_tokens` for those that ask for it. `index` tells several
     answers of one request apart. A call that is long in coming is told in `call_deltas` first; it is not among
-    `tool_calls` before it is whole, and never if it turns out to be malformed.
+    `tool_calls` before it is whole, and never if it turns out to be malformed. The first of `prompt_logprobs` follows
+    nothing: its number means nothing.
     """
 
     content: str = ""
@@ -266,6 +268,7 @@ class Chunk:
     index: int = 0
     prompt_tokens: int | None = None
     call_deltas: tuple[CallDelta, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def is_partial(self) -> bool:

@@ -121,6 +121,7 @@ class Generate(Message, frozen=True):
     `max_tokens` < 0 means as many as `num_ctx` x 10. With `shift`, an answer that fills the context goes on after the
     oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form. Control tokens
     leave no text, save those in `visible`. At most `draft_tokens` are guessed ahead in a step, -1 for a usual number.
+    With `prompt_logprobs` the whole prompt is computed anew, and the first output tells how likely its tokens were.
     """
 
     id: int
@@ -139,6 +140,7 @@ class Generate(Message, frozen=True):
     grammar: str | None = None
     visible: list[str] = []
     draft_tokens: int = -1
+    prompt_logprobs: bool = False
 
 
 class Unload(Message, frozen=True):
@@ -268,12 +270,16 @@ class Finished(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Output(msgspec.Struct, frozen=True, array_like=True):
-    """What one step added to one request: whole UTF-8 text, perhaps empty."""
+    """What one step added to one request: whole UTF-8 text, perhaps empty.
+
+    `prompt_logprobs` has an entry for each token of the prompt; the number of the first, which follows nothing, is 0.
+    """
 
     id: int
     text: str
     logprobs: list[Logprob] = []
     finished: Finished | None = None
+    prompt_logprobs: list[Logprob] = []
 
 
 class Step(Message, frozen=True):

@@ -38,6 +38,7 @@ class Ask:
     must_call: bool = False
     logprobs: bool = False
     top_logprobs: int = 0
+    prompt_logprobs: bool = False
     return_tokens: bool = False
     logit_bias: Mapping[int, float] | None = None
 
@@ -63,8 +64,10 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
         async for output in outputs:
             part, finished = parser.feed(output.text), output.finished
             logprobs = tuple(map(_logprob, output.logprobs)) if output.logprobs else ()
-            if not part.is_empty or logprobs:
-                yield Chunk(part.content, part.thinking, part.tool_calls, logprobs, call_deltas=part.call_deltas)
+            scored = tuple(map(_logprob, output.prompt_logprobs)) if output.prompt_logprobs else ()
+            if not part.is_empty or logprobs or scored:
+                said = (part.content, part.thinking, part.tool_calls, logprobs)
+                yield Chunk(*said, call_deltas=part.call_deltas, prompt_logprobs=scored)
             if finished is not None:
                 rest = parser.close()
                 if not rest.is_empty:
@@ -87,6 +90,7 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
         stop=list(ask.options.stop or ()),
         logprobs=ask.logprobs,
         top_logprobs=ask.top_logprobs,
+        prompt_logprobs=ask.prompt_logprobs,
         return_tokens=ask.return_tokens,
         grammar=grammar,
         draft_tokens=-1 if ask.options.draft_num_predict is None else ask.options.draft_num_predict,

@@ -51,6 +51,7 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         shift=request.shift,
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
+        prompt_logprobs=request.echo and request.logprobs,
         return_tokens=not request.raw,
         logit_bias=request.logit_bias,
     )
@@ -63,7 +64,8 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
             yield Chunk(rendered=prompt.text)
             return
         echo = await _echo(lease, request) if request.echo else ""
-        async with aclosing(stream_answer(lease, ask, prompt, spec.num_ctx)) as chunks:
+        answer = _scored_prompt if ask.prompt_logprobs and options.num_predict == 0 else stream_answer
+        async with aclosing(answer(lease, ask, prompt, spec.num_ctx)) as chunks:
             async for chunk in chunks:
                 yield replace(chunk, content=echo + chunk.content) if echo else chunk
                 echo = ""
@@ -80,6 +82,17 @@ def check_generate(found: ResolvedModel, request: GenerateRequest) -> Think:
     if request.images:
         check_images(found, request.model)
     return think
+
+
+async def _scored_prompt(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -> AsyncGenerator[Chunk, None]:
+    """Yield the log probabilities of a prompt and no answer; the worker only tells them together with a token."""
+    one = replace(ask, options=replace(ask.options, num_predict=1))
+    async with aclosing(stream_answer(lease, one, prompt, num_ctx)) as chunks:
+        async for chunk in chunks:
+            if chunk.prompt_logprobs:
+                yield Chunk(prompt_logprobs=chunk.prompt_logprobs)
+            if chunk.final is not None:
+                yield Chunk(final=replace(chunk.final, finish_reason="length", completion_tokens=0))
 
 
 async def _echo(lease: Lease, request: GenerateRequest) -> str:

@@ -22,6 +22,7 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         final=last.final,
         rendered=last.rendered,
         index=last.index,
+        prompt_logprobs=chunks[0].prompt_logprobs,
     )
 
 

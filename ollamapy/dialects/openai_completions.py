@@ -14,7 +14,7 @@ from ollamapy.dialects.fields import MAX_TOP_LOGPROBS, Fields, read_keep_alive
 from ollamapy.dialects.openai import DONE_EVENT, FINGERPRINT, Usage, total_usage
 from ollamapy.dialects.openai_requests import DEFAULTS, MOST_ANSWERS, read_logit_bias, read_options
 from ollamapy.errors import InvalidInputError
-from ollamapy.types import Chunk, Final, GenerateRequest, Json, TokenLogprob
+from ollamapy.types import Chunk, Final, GenerateRequest, Json
 
 MAX_TOKEN_ID = (1 << 31) - 1
 MAX_PROMPT_TOKENS = 1 << 22
@@ -41,8 +41,8 @@ class CompletionLogprobs(msgspec.Struct, frozen=True):
     """The tokens of an answer, and where in its text each begins."""
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]] | None
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None] | None
     text_offset: list[int]
 
 
@@ -75,9 +75,6 @@ def completion_request(fields: Fields) -> CompletionRequest:
     if (fields.integer("best_of", 1, MOST_ANSWERS) or n) != n:
         raise InvalidInputError('field "best_of" must be equal to "n": all answers are returned')
     top_logprobs = fields.integer("logprobs", 0, MAX_TOP_LOGPROBS)
-    echo = fields.flag("echo")
-    if echo and top_logprobs is not None:
-        raise InvalidInputError('fields "echo" and "logprobs": a prompt has no logprobs; leave one of them out')
     suffix = fields.text("suffix")
     common = GenerateRequest(
         model=fields.text("model"),
@@ -89,7 +86,7 @@ def completion_request(fields: Fields) -> CompletionRequest:
         logprobs=top_logprobs is not None,
         top_logprobs=top_logprobs or 0,
         logit_bias=read_logit_bias(fields),
-        echo=echo,
+        echo=fields.flag("echo"),
     )
     prompts = tuple(_with_prompt(common, prompt) for prompt in _prompts(fields.raw("prompt")))
     if len(prompts) * n > MOST_ANSWERS:
@@ -142,7 +139,7 @@ class CompletionEvents:
 
     def events(self, chunk: Chunk) -> Iterator[bytes]:
         """Yield the events of one piece; the last piece of the last answer ends the stream."""
-        if chunk.content or chunk.logprobs:
+        if chunk.content or chunk.logprobs or chunk.prompt_logprobs:
             yield self._event([self._choice(chunk, None)])
         if chunk.final is None:
             return
@@ -163,7 +160,7 @@ class CompletionEvents:
     def _choice(self, chunk: Chunk, reason: str | None) -> CompletionChoice:
         offset = self._offsets.get(chunk.index, 0)
         self._offsets[chunk.index] = offset + len(chunk.content)
-        return CompletionChoice(chunk.content, chunk.index, reason, _logprobs(chunk.logprobs, offset))
+        return CompletionChoice(chunk.content, chunk.index, reason, _logprobs(chunk, offset))
 
     def _event(self, choices: list[CompletionChoice], usage: Usage | None = None) -> bytes:
         return b"data: " + _encode(self._record(choices, usage)) + b"\n\n"
@@ -172,17 +169,19 @@ class CompletionEvents:
         return Completion(self.id, "text_completion", self.created, self.model, FINGERPRINT, choices, usage)
 
 
-def _logprobs(logprobs: Sequence[TokenLogprob], offset: int) -> CompletionLogprobs | None:
-    if not logprobs:
+def _logprobs(chunk: Chunk, offset: int) -> CompletionLogprobs | None:
+    """Return the tokens of a piece, those of an echoed prompt first; the first of all follows nothing."""
+    tokens = (*chunk.prompt_logprobs, *chunk.logprobs)
+    if not tokens:
         return None
     offsets = []
-    for logprob in logprobs:
+    for token in tokens:
         offsets.append(offset)
-        offset += len(logprob.token)
-    tops = [{top.token: top.logprob for top in logprob.top} for logprob in logprobs]
-    return CompletionLogprobs(
-        tokens=[logprob.token for logprob in logprobs],
-        token_logprobs=[logprob.logprob for logprob in logprobs],
-        top_logprobs=tops if any(tops) else None,
-        text_offset=offsets,
-    )
+        offset += len(token.token)
+    n_without = 1 if chunk.prompt_logprobs else 0
+    numbers: list[float | None] = [None] * n_without
+    tops: list[dict[str, float] | None] = [None] * n_without
+    for token in tokens[n_without:]:
+        numbers.append(token.logprob)
+        tops.append({top.token: top.logprob for top in token.top})
+    return CompletionLogprobs([token.token for token in tokens], numbers, tops if any(tops) else None, offsets)

@@ -39,13 +39,16 @@ class CellPool:
         return self.n_cells - self.n_private - (self.tree.n_cells if self.tree else 0)
 
     def open(self, sequence: Sequence) -> bool:
-        """Give a waiting sequence an id and the longest known prefix of its tokens. False if no id can be had."""
+        """Give a waiting sequence an id and the longest known prefix of its tokens. False if no id can be had.
+
+        A prompt whose log probabilities are wanted is computed as a whole: nobody remembers those.
+        """
         if not self.free_an_id():
             return False
         sequence.seq_id = self._free_ids.pop()
         node = Node([], 0, -1, None)
         if self.tree:
-            node = self.tree.attach(sequence.tokens[:-1], sequence.seq_id)
+            node = self.tree.attach([] if sequence.is_scored else sequence.tokens[:-1], sequence.seq_id)
         self._nodes[sequence] = node
         sequence.n_computed = sequence.n_shared = node.end
         return True

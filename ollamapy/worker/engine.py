@@ -179,7 +179,7 @@ class Engine:
         insort(self._running, sequence, key=_arrival)
 
     def _soon_shared(self, sequence: Sequence) -> bool:
-        if self.cells.tree is None:
+        if self.cells.tree is None or sequence.is_scored:
             return False
         known = self.cells.known_prefix(sequence.tokens)
         for other in self._running:
@@ -256,8 +256,12 @@ class Engine:
             self._refused(plan, exc)
             return False
         self._publisher.finish_preparing()
+        row = 0
         for part in plan:
+            if part.sequence.is_scored:
+                self._publisher.score(part.sequence, row, part.n_tokens)
             part.sequence.n_computed += part.n_tokens
+            row += part.n_rows
         return True
 
     def _refused(self, plan: list[Slice], error: DecodeError) -> None:

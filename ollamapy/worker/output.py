@@ -113,7 +113,23 @@ class Publisher:
         sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
         if sequence.finish_reason is not None:
             said.text += sequence.text.close()
-        return wire.Output(sequence.id, said.text, said.logprobs, self._finished(sequence))
+        told, sequence.prompt_logprobs = sequence.prompt_logprobs, []
+        return wire.Output(sequence.id, said.text, said.logprobs, self._finished(sequence), told)
+
+    def score(self, sequence: Sequence, row: int, n_rows: int) -> None:
+        """Note how likely the tokens of the prompt were that follow the next `n_rows`, whose logits begin at `row`.
+
+        What was computed before the sequence lost its cells is not noted again. A BOS that nobody wrote has no text.
+        """
+        request, noted = sequence.request, sequence.prompt_logprobs
+        if not noted:
+            piece = self._llama.piece(sequence.tokens[0], special=True)
+            is_added = request.add_special and piece == self._llama.bos_token.encode()
+            noted.append(wire.Logprob(b"" if is_added else piece, 0.0, []))
+        first = sequence.n_computed + 1  # the position of the token that the first of the rows tells about
+        for position in range(max(first, len(noted)), min(first + n_rows, sequence.n_prompt)):
+            scores = log_softmax(self._llama.logits(row + position - first))
+            noted.append(self._logprob(scores, sequence.tokens[position], request.top_logprobs))
 
     def _take(self, sequence: Sequence, row: int, token: int, said: Said) -> None:
         """Append a sampled token, and all those that the grammar forces behind it."""

@@ -9,6 +9,7 @@ from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
 MIN_CHUNK = 16
+MOST_SCORED = 64  # tokens of a prompt in one step whose logits are all kept: each has a row of the vocabulary's size
 MOST_FORCED = 32  # tokens of one sequence and step: the other streams wait for them
 TYPICAL_CHUNK = 64
 STRETCH = 1.8
@@ -28,6 +29,13 @@ class Slice:
     def n_rows(self) -> int:
         """Rows of the batch that it takes."""
         return self.n_tokens + len(self.draft)
+
+    @property
+    def n_wanted(self) -> int:
+        """Rows whose logits are looked at, the last ones."""
+        if self.sequence.is_scored:
+            return self.n_tokens
+        return 1 + len(self.draft) if self.is_last else 0
 
     @property
     def is_last(self) -> bool:
@@ -50,26 +58,26 @@ def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> li
         if left <= 0:
             break
         if not sequence.is_decoding:
-            n_tokens = min(sequence.n_left, left)
+            n_tokens = min(sequence.n_left, left, MOST_SCORED if sequence.is_scored else left)
             plan.append(Slice(sequence, n_tokens))
             left -= n_tokens
     return plan
 
 
 def fill_batch(batch: Batch, plan: Rows[Slice]) -> int:
-    """Write the plan into the batch and return its rows; logits are wanted where something is sampled."""
+    """Write the plan into the batch and return its rows; logits are wanted where something is sampled or scored."""
     tokens: list[int] = []
     positions: list[int] = []
     sequences: list[int] = []
     wants_logits: list[int] = []
     for part in plan:
-        sequence, n_rows, n_sampled = part.sequence, part.n_rows, 1 + len(part.draft) if part.is_last else 0
+        sequence, n_rows, n_wanted = part.sequence, part.n_rows, part.n_wanted
         first = sequence.n_computed
         tokens += sequence.tokens[first : first + part.n_tokens]
         tokens += part.draft
         positions += range(first, first + n_rows)
         sequences += [sequence.seq_id] * n_rows
-        wants_logits += [0] * (n_rows - n_sampled) + [1] * n_sampled
+        wants_logits += [0] * (n_rows - n_wanted) + [1] * n_wanted
     n_rows = len(tokens)
     batch.tokens[:n_rows] = tokens
     batch.positions[:n_rows] = positions

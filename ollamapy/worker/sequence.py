@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ollamapy.wire import Generate
+from ollamapy.wire import Generate, Logprob
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Sampler
 from ollamapy.worker.lookahead import Lookahead
@@ -21,6 +21,7 @@ class Sequence:
     left that its last step appended: one, and what its grammar forced behind it; one with more is in prefill.
     Preemption and a context shift only reset `n_computed`: the rest follows. `tokens` has at most `context` of them.
     `arrived` is when its turn began: on arrival, and again at each context shift.
+    `prompt_logprobs` are those of the prompt that were computed and not yet told, for requests that want them.
     `common_with` remembers how many leading tokens of the prompt other requests (by id) have in common with it.
     """
 
@@ -43,6 +44,7 @@ class Sequence:
     constraint: Constraint | None = None
     visible: frozenset[int] = frozenset()
     finish_reason: Literal["stop", "length"] | None = None
+    prompt_logprobs: list[Logprob] = field(default_factory=list)
     common_with: dict[int, int] = field(default_factory=dict)
     ahead: Lookahead = field(default_factory=Lookahead)
 
@@ -55,6 +57,11 @@ class Sequence:
     def n_left(self) -> int:
         """Tokens that are not computed yet."""
         return len(self.tokens) - self.n_computed
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether tokens that are to be computed next belong to a prompt whose log probabilities are wanted."""
+        return self.request.prompt_logprobs and self.n_computed < self.n_prompt and not self.n_generated
 
     @property
     def is_decoding(self) -> bool:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -71,7 +73,6 @@ def test_logprobs_say_how_many_alternatives():
         pytest.param({"prompt": [1], "suffix": "x"}, "token ids stand as they are", id="tokens with suffix"),
         pytest.param({"prompt": ["a"] * 65, "n": 2}, "more than 128 answers", id="many"),
         pytest.param({"n": 2, "best_of": 3}, '"best_of" must be equal', id="best_of"),
-        pytest.param({"echo": True, "logprobs": 1}, "a prompt has no logprobs", id="echo with logprobs"),
         pytest.param({"logprobs": 21}, '"logprobs" must be', id="logprobs"),
     ],
 )
@@ -102,6 +103,17 @@ def test_usage_counts_each_prompt_once():
     whole = msgspec.json.decode(CompletionEvents("cmpl-1", "m", 12, 2, 2).whole(join_answers(pieces)))
     assert whole["usage"] == last["usage"]
     assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2, 3]
+
+
+def test_logprobs_of_an_echoed_prompt_come_first_and_its_first_token_has_none():
+    piece = Chunk("xabab", logprobs=(LOGPROB,), prompt_logprobs=(TokenLogprob("x", 0.0, (120,)), LOGPROB))
+    whole = msgspec.json.decode(CompletionEvents("cmpl-1", "m", 12).whole([replace(piece, final=FINAL)]))
+    assert whole["choices"][0]["logprobs"] == {
+        "tokens": ["x", "ab", "ab"],
+        "token_logprobs": [None, -1.0, -1.0],
+        "top_logprobs": [None, {"ab": -1.0, "c": -2.0}, {"ab": -1.0, "c": -2.0}],
+        "text_offset": [0, 1, 3],
+    }
 
 
 def test_logprobs_know_where_their_tokens_stand_in_the_text():

@@ -236,6 +236,25 @@ def test_openai_a_completion_has_logprobs(oai):
     assert all(len(top) == 2 for top in logprobs.top_logprobs)
 
 
+def test_openai_an_echo_is_as_likely_as_it_was_as_an_answer(oai):
+    ask = {"model": "wren", "temperature": 0, "logprobs": 1}
+    answer = oai.completions.create(**ask, prompt="The capital of France", max_tokens=5).choices[0]
+    text = "The capital of France" + answer.text
+    echoed = oai.completions.create(**ask, prompt=text, max_tokens=0, echo=True)
+    (choice,) = echoed.choices
+    numbers = choice.logprobs.token_logprobs
+    assert (choice.text, choice.finish_reason, echoed.usage.completion_tokens) == (text, "length", 0)
+    assert (numbers[0], choice.logprobs.top_logprobs[0]) == (None, None)
+    assert len(numbers) == echoed.usage.prompt_tokens
+    assert numbers[-5:] == pytest.approx(answer.logprobs.token_logprobs, abs=0.05)
+    places = zip(choice.logprobs.text_offset, choice.logprobs.tokens, strict=True)
+    assert all(text[at:].startswith(part) for at, part in places)
+    with oai.completions.create(**ask, prompt=text, max_tokens=2, echo=True, stream=True) as events:
+        chunks = [event.choices[0].logprobs for event in events]
+    tokens = [token for logprobs in chunks if logprobs for token in logprobs.tokens]
+    assert len(tokens) == len(numbers) + 2
+
+
 def test_openai_an_abort_ends_all_answers(oai, real):
     with oai.completions.create(model="wren", prompt="Once", n=3, max_tokens=4000, stream=True) as events:
         next(iter(events))

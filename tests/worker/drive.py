@@ -46,6 +46,7 @@ class Driver:
         self.frames: list[wire.Step] = []
         self.text: dict[int, str] = defaultdict(str)
         self.logprobs: dict[int, list[wire.Logprob]] = defaultdict(list)
+        self.prompt_logprobs: dict[int, list[wire.Logprob]] = defaultdict(list)
         self.finished: dict[int, wire.Finished] = {}
         self.failed: dict[int, wire.Failed] = {}
         clock = ticking()
@@ -62,6 +63,7 @@ class Driver:
                 assert output.id not in self.finished, "nothing may follow the end"
                 self.text[output.id] += output.text
                 self.logprobs[output.id] += output.logprobs
+                self.prompt_logprobs[output.id] += output.prompt_logprobs
                 if output.finished:
                     self.finished[output.id] = output.finished
 
