@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ollamapy.worker.plan import MIN_CHUNK, StepBudget, plan_batch
+from ollamapy.worker.plan import MIN_CHUNK, MOST_SCORED, StepBudget, plan_batch
 
 
-def sequence(n_left: int, *, decoding: bool = False) -> Any:
-    return SimpleNamespace(n_left=n_left, is_decoding=decoding)
+def sequence(n_left: int, *, decoding: bool = False, scored: bool = False) -> Any:
+    return SimpleNamespace(n_left=n_left, is_decoding=decoding, is_scored=scored)
 
 
 def sizes(plan: list[Any]) -> list[int]:
@@ -27,6 +27,12 @@ def test_streams_come_before_prompts_and_prompts_in_order_of_arrival() -> None:
 def test_the_batch_is_never_larger_than_llama_cpp_takes() -> None:
     plan = plan_batch([sequence(1, decoding=True) for _ in range(5)] + [sequence(100)], 8, 100)
     assert sum(sizes(plan)) == 8
+
+
+def test_a_prompt_whose_logits_are_all_wanted_comes_in_small_pieces() -> None:
+    (scored, plain) = plan_batch([sequence(200, scored=True), sequence(200)], 512, 512)
+    assert (scored.n_tokens, scored.n_wanted) == (MOST_SCORED, MOST_SCORED)
+    assert (plain.n_tokens, plain.n_wanted) == (200, 1)
 
 
 def test_nobody_to_run_plans_nothing() -> None:
