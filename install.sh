@@ -12,6 +12,7 @@ Usage: ./install.sh [OPTION]...
 Installs ollamapy from this checkout into a private environment and puts `ollamapy` on the PATH.
 
   --demo             afterwards start the daemon if none runs, and let the bundled model answer a question
+  --service          afterwards make it a service that runs at boot (as root: one of the whole machine)
   --prefix DIR       install under DIR (default: /usr/local as root, else ~/.local)
   --backend NAME     auto, cpu, cuda, rocm, metal or vulkan (default: auto, by the hardware)
   --no-modify-path   leave the shell's profile alone
@@ -378,6 +379,7 @@ activate_environment() { # switch the launcher to the new environment, then drop
     printf '%s\n' "$stamp" >"$lib/stamp"
     cp "$log" "$lib/install.log"
     unfinished=""
+    restart_services
     for old in "$lib"/env-*; do
         [ "$old" = "$env_dir" ] || [ ! -d "$old" ] || {
             stop_daemons "$old/" "the earlier version; the next command starts the new one"
@@ -457,6 +459,7 @@ install() {
         [ "$dry_run" = no ] || return 0
         install_new
         say "Installed ollamapy $version ($backend)."
+        [ "$as_service" = yes ] || say "To have it run at boot: ./install.sh --service"
     fi
     [ "$dry_run" = yes ] || add_to_path
 }
@@ -483,6 +486,7 @@ uninstall() {
         return 0
     }
     find_data
+    remove_services
     stop_daemons "$lib/env-" "ollamapy at $prefix"
     sed -n 's/^line	//p' "$lib/manifest" | while IFS= read -r profile; do remove_from_path "$profile"; done
     sed -n 's/^file	//p' "$lib/manifest" | while IFS= read -r file; do [ -s "$file" ] || rm -f "$file"; done
@@ -512,6 +516,41 @@ print(platformdirs.user_log_path("ollamapy", appauthor=False))' 2>/dev/null) || 
         models=$(printf '%s\n' "$data" | sed -n 1p)
         logs=$(printf '%s\n' "$data" | sed -n 2p)
     done
+}
+
+service_command() { # KIND WORDS: ollamapy service, the user's own or that of the system
+    kind=$1
+    shift
+    if [ "$kind" = system ]; then set -- "$@" --system; fi
+    "$bin/ollamapy" service "$@"
+}
+
+restart_services() { # a service runs the new version at once; stopped by hand, it would not come back
+    for kind in own system; do
+        service_command "$kind" status --json 2>/dev/null | grep -q '"process_id": [1-9]' || continue
+        if service_command "$kind" restart >>"$log" 2>&1; then
+            say "Restarted the service; models that were loaded are loaded again when they are asked for."
+        else
+            say "The service still runs the earlier version; restart it: ollamapy service restart"
+        fi
+    done
+}
+
+remove_services() {
+    for kind in own system; do
+        service_command "$kind" status --json 2>/dev/null | grep -q '"installed": true' || continue
+        if service_command "$kind" uninstall >>"$log" 2>&1; then
+            say "Removed the service."
+        else
+            say "A service of ollamapy is left; remove it: systemctl disable --now ollamapy"
+        fi
+    done
+}
+
+add_service() {
+    kind=own
+    [ "$(id -u)" -ne 0 ] || kind=system
+    service_command "$kind" install || die "the service could not be made." "read the line above"
 }
 
 stop_daemons() { # PLACE WHAT: stop the daemons and workers that run from an environment which goes away
@@ -570,6 +609,7 @@ read_options() {
     while [ $# -gt 0 ]; do
         case $1 in
             --demo) run_demo=yes ;;
+            --service) as_service=yes ;;
             --uninstall) job=uninstall ;;
             --yes | -y) assume_yes=yes ;;
             --no-modify-path) modify_path=no ;;
@@ -614,7 +654,7 @@ enter_checkout() { # sets checkout and version
     llama=$(sed -n 's/^ *"\(llama-cpp-python[^"]*\)".*/\1/p' pyproject.toml)
 }
 
-job=install run_demo=no assume_yes=no modify_path=yes dry_run=no prefix="" requested=auto
+job=install run_demo=no as_service=no assume_yes=no modify_path=yes dry_run=no prefix="" requested=auto
 child="" unfinished="" scratch="" made="" lib=/nonexistent models="" logs=""
 marker="# added by ollamapy's install.sh"
 os=$(uname -s)
@@ -633,6 +673,7 @@ if [ "$job" = uninstall ]; then
 else
     enter_checkout
     install
+    [ "$as_service" = no ] || [ "$dry_run" = yes ] || add_service
     [ "$run_demo" = no ] || [ "$dry_run" = yes ] || demo
 fi
 }

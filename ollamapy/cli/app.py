@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "rm": "Remove models",
     "prune": "Free the space of what no model needs",
     "config": "Show or check the settings",
+    "service": "Run the daemon as a service",
     "help": "Tell about a command",
 }
 MODULES: Mapping[str, str] = {"import": "import_"}  # where a module can't have the command's name

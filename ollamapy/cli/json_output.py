@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +12,11 @@ from ollamapy.dialects.native import Record
 def pretty(record: Record) -> str:
     """Return a record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+
+
+def indented(fields: Mapping[str, str | int | bool]) -> str:
+    """Return values that are no answer of the API as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode()
 
 
 def one_line(record: Record) -> str:

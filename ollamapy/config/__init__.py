@@ -5,7 +5,7 @@ booleans are Go's words. Unlike in Ollama, a bad value is an error that names it
 """
 
 from ollamapy.config.folders import SourceFolders, source_folders
-from ollamapy.config.read import Reading, Value, inspect_settings, read_settings
+from ollamapy.config.read import Reading, Value, inspect_settings, read_settings, service_environment
 from ollamapy.config.registries import Proxies, Registry
 from ollamapy.config.settings import DEFAULT_HF_ENDPOINT, VARIABLES, Settings
 from ollamapy.config.values import (
@@ -13,6 +13,7 @@ from ollamapy.config.values import (
     FlashAttention,
     HostAddress,
     KvCacheType,
+    Supervisor,
     default_models_dir,
     parse_duration,
     parse_host,
@@ -30,11 +31,13 @@ __all__ = [
     "Registry",
     "Settings",
     "SourceFolders",
+    "Supervisor",
     "Value",
     "default_models_dir",
     "inspect_settings",
     "parse_duration",
     "parse_host",
     "read_settings",
+    "service_environment",
     "source_folders",
 ]

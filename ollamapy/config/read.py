@@ -11,7 +11,7 @@ from typing import Any
 
 from ollamapy.config.registries import Registry, closest, registry_of
 from ollamapy.config.settings import ROWS, VARIABLES, Row, Settings
-from ollamapy.config.values import default_state_dir, parse_folder, parse_presence
+from ollamapy.config.values import Supervisor, default_state_dir, parse_folder, parse_presence
 from ollamapy.errors import ConfigError
 
 DEFAULT_ORIGIN = "default"
@@ -84,6 +84,7 @@ def inspect_settings(environ: Mapping[str, str]) -> Reading:
     found["key_files"] = _key_files(environ)
     found["state_dir"] = found.get("state_dir") or default_state_dir()
     folder = config_dir(environ)
+    found["supervisor"] = _supervisor(environ)
     found["credentials_file"] = folder / "credentials.json" if folder else None
     return Reading(Settings(**found), _with_registries(values, table, path), tuple(problems), warnings, path)
 
@@ -129,6 +130,18 @@ def _read_file(path: Path | None, environ: Mapping[str, str], problems: list[Con
 
 def _clean(text: str) -> str:
     return text.strip().strip("\"'").strip()
+
+
+def service_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of settings that are set, for a service that shall run with them."""
+    named = {name for row in ROWS.values() for name in row.variables} - {"NO_COLOR", "OLLAMA_API_KEY"}
+    return {name: text for name in (*named, "OLLAMAPY_CONFIG") if (text := _clean(environ.get(name, "")))}
+
+
+def _supervisor(environ: Mapping[str, str]) -> Supervisor:
+    numbers = [environ.get(name, "") for name in ("LISTEN_PID", "LISTEN_FDS")]
+    process_id, n_sockets = (int(text) if text.isascii() and text.isdecimal() else 0 for text in numbers)
+    return Supervisor(environ.get("NOTIFY_SOCKET", ""), process_id, n_sockets)
 
 
 def _find_text(row: Row, environ: Mapping[str, str], table: Mapping[str, Any], path: Path | None) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from ollamapy.config.values import (
     FlashAttention,
     HostAddress,
     KvCacheType,
+    Supervisor,
     default_models_dir,
     parse_bool,
     parse_choice,
@@ -119,6 +120,12 @@ class Settings:
     )
     no_prune: bool = setting("OLLAMA_NOPRUNE", parse_bool, "false", "keep blobs that no model uses any more")
     no_history: bool = setting("OLLAMA_NOHISTORY", parse_bool, "false", "keep no history of the interactive prompt")
+    drain_seconds: float = setting(
+        "OLLAMAPY_DRAIN_TIMEOUT",
+        parse_seconds,
+        "5s",
+        "how long a daemon that shall end lets running answers go on: a duration or seconds",
+    )
     debug: int = setting("OLLAMA_DEBUG", parse_debug, "0", "log more: 1 for debug, 2 for trace")
     no_color: bool = setting("NO_COLOR", parse_presence, "", "print without colours if set to anything")
     api_key: str | None = setting(
@@ -196,6 +203,8 @@ class Settings:
     credentials_file: Path | None = None  # what `login` writes; None where no folder is known for it
     key_files: tuple[Path, ...] = ()  # where the ed25519 key is looked for; the last is where one is made
 
+    supervisor: Supervisor = field(default_factory=Supervisor)
+
     @property
     def proxies(self) -> Proxies:
         """The proxies for registries."""
@@ -208,6 +217,9 @@ ROWS: Mapping[str, Row] = {item.name: item.metadata[_ROW] for item in fields(Set
 _PLACES = {
     "OLLAMAPY_CONFIG": "the configuration file (default ollamapy/config.toml in XDG_CONFIG_HOME)",
     "XDG_CONFIG_HOME": "folder of configuration files (default ~/.config)",
+    "NOTIFY_SOCKET": "where the daemon tells its supervisor that it is ready (systemd sets it)",
+    "LISTEN_FDS": "how many listening sockets the supervisor passes on (systemd sets it)",
+    "LISTEN_PID": "the process that they are for (systemd sets it)",
     "HOME": "the home folder, where XDG_CONFIG_HOME is not set, and where Ollama's own key is looked for",
 }  # variables that say where the configuration file is
 

@@ -30,6 +30,15 @@ _UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
+class Supervisor:
+    """What the program that started this process passes on: an address to tell of readiness, and open sockets."""
+
+    notify_address: str = ""
+    process_id: int = 0
+    n_sockets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HostAddress:
     """Where the daemon listens and a client connects; `host` is empty for all interfaces."""
 

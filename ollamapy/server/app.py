@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ollamapy.actions.models import ModelCache
 from ollamapy.actions.services import Services
-from ollamapy.config import Settings
+from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import ServiceError, StoreError
 from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
@@ -26,13 +29,14 @@ from ollamapy.scheduler.spec import LoadSpec, ModelRunner
 from ollamapy.server.application import build_app
 from ollamapy.server.guard import policy_of
 from ollamapy.server.protocol import HttpProtocol
+from ollamapy.service import inherited_sockets, notify
 from ollamapy.store import Store
 from ollamapy.version import OLLAMA_VERSION, __version__
 
 __all__ = ["DaemonServer", "bind", "build_app", "build_server", "serve"]
 
 BACKLOG = 2048
-SHUTDOWN_SECONDS = 5  # for answers that are under way
+DRAIN_SECONDS = 5.0
 DEFAULT_MAX_LOADED = 1
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -48,10 +52,11 @@ def serve(settings: Settings) -> None:
     policy_of(settings)
     store = Store(settings.models_dir)
     _check_store(store)
-    with bind(settings) as listener:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listener) for listener in open_listeners(settings)]
         configure_logging(settings.debug)
         pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
-        build_server(settings, store, pool).run([listener])
+        build_server(settings, store, pool).run(listeners)
 
 
 def _check_store(store: Store) -> None:
@@ -78,7 +83,21 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
     remotes = Remotes.of(settings)
     models = ModelCache(settings.go_template)
     services = Services(settings, store, scheduler, time.monotonic, models, remotes, run_file_task=pool.run_file_task)
-    return DaemonServer(build_app(services, close))
+    tell = partial(notify, settings.supervisor.notify_address)
+    return DaemonServer(build_app(services, close), settings.drain_seconds, tell)
+
+
+def open_listeners(settings: Settings) -> list[socket.socket]:
+    """Return the sockets that the supervisor passed on, or one that is bound to OLLAMA_HOST.
+
+    Raises ConfigError for an address that everybody could reach without a key, ServiceError for one that is no good.
+    """
+    passed = settings.supervisor
+    inherited = inherited_sockets(passed.process_id, passed.n_sockets)
+    for listener in inherited:
+        host, port = listener.getsockname()[:2]
+        policy_of(replace(settings, host=HostAddress(host=host, port=port)))
+    return inherited or [bind(settings)]
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -115,9 +134,16 @@ def configure_logging(debug: int) -> None:
 
 
 class DaemonServer(uvicorn.Server):
-    """A web server that says where it listens, and ends quietly on SIGINT and SIGTERM."""
+    """A web server that says where it listens, and ends quietly on SIGINT and SIGTERM.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Answers that are under way then may go on for `drain_seconds`; `tell` takes lines for the supervisor.
+    """
+
+    def __init__(
+        self, app: ASGIApp, drain_seconds: float = DRAIN_SECONDS, tell: Callable[[str, str], None] | None = None
+    ) -> None:
+        self._tell = tell or (lambda *_: None)
+        self._drain = "without limit" if math.isinf(drain_seconds) else f"for {drain_seconds:g} seconds at most"
         super().__init__(
             uvicorn.Config(
                 app,
@@ -129,7 +155,7 @@ class DaemonServer(uvicorn.Server):
                 server_header=False,
                 headers=[("server", f"ollamapy/{__version__}")],
                 backlog=BACKLOG,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                timeout_graceful_shutdown=None if math.isinf(drain_seconds) else math.ceil(drain_seconds),
             )
         )
 
@@ -140,6 +166,16 @@ class DaemonServer(uvicorn.Server):
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             logger.info("Listening on http://%s:%d (version %s, API %s)", shown, port, __version__, OLLAMA_VERSION)
+
+        if self.started:
+            self._tell("READY=1", "STATUS=Serving")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and let those that are under way end."""
+        running = len(self.server_state.connections)
+        logger.info("Shutting down; %d open connections may end %s", running, self._drain)
+        self._tell("STOPPING=1", "STATUS=Waiting for answers to end")
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
