@@ -141,7 +141,7 @@ def service_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _supervisor(environ: Mapping[str, str]) -> Supervisor:
     numbers = [environ.get(name, "") for name in ("LISTEN_PID", "LISTEN_FDS")]
     process_id, n_sockets = (int(text) if text.isascii() and text.isdecimal() else 0 for text in numbers)
-    return Supervisor(environ.get("NOTIFY_SOCKET", ""), process_id, n_sockets)
+    return Supervisor(_clean(environ.get("NOTIFY_SOCKET", "")), process_id, n_sockets)
 
 
 def _find_text(row: Row, environ: Mapping[str, str], table: Mapping[str, Any], path: Path | None) -> tuple[str, str]:
