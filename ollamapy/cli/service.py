@@ -12,7 +12,7 @@ from ollamapy.cli import render
 from ollamapy.cli.json_output import indented
 from ollamapy.cli.parsing import whole_number
 from ollamapy.client import Client
-from ollamapy.config import Settings, read_settings, service_environment
+from ollamapy.config import Settings, config_dir, read_settings, service_environment
 from ollamapy.errors import InvalidInputError, ServiceError
 from ollamapy.service import Control, Installation, find_control
 
@@ -66,13 +66,13 @@ def describe(settings: Settings, *, is_system: bool, user: str, has_socket: bool
         raise InvalidInputError(f'invalid value "{user}" for --user: write the name of a user')
     host = settings.host
     bracketed = f"[{host.bind_host}]" if ":" in host.bind_host else host.bind_host
-    config = os.environ.get("XDG_CONFIG_HOME", "")
+    folder = config_dir(os.environ)
     return Installation(
         command=(*program(sys.argv[0]), "serve"),
         folders=(Path(sys.prefix), Path(sys.base_prefix)),
         environment=service_environment(os.environ),
         home=Path.home(),
-        config_home=Path(config) if config else Path.home() / ".config",
+        config_home=folder.parent if folder else Path.home() / ".config",
         is_system=is_system,
         user=user,
         listen=(f"{bracketed}:{host.port}",) if has_socket else (),

@@ -5,7 +5,7 @@ booleans are Go's words. Unlike in Ollama, a bad value is an error that names it
 """
 
 from ollamapy.config.folders import SourceFolders, source_folders
-from ollamapy.config.read import Reading, Value, inspect_settings, read_settings, service_environment
+from ollamapy.config.read import Reading, Value, config_dir, inspect_settings, read_settings, service_environment
 from ollamapy.config.registries import Proxies, Registry
 from ollamapy.config.settings import DEFAULT_HF_ENDPOINT, VARIABLES, Settings
 from ollamapy.config.values import (
@@ -33,6 +33,7 @@ __all__ = [
     "SourceFolders",
     "Supervisor",
     "Value",
+    "config_dir",
     "default_models_dir",
     "inspect_settings",
     "parse_duration",
