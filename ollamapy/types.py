@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, Literal
 
 Json = Any  # a decoded JSON value; stays opaque between the dialects and the templates
@@ -85,17 +85,15 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A chat, whichever dialect it came in. `model` is the name as the client wrote it.
+class AnswerRequest:
+    """What a chat and a single prompt have in common. `model` is the name as the client wrote it.
 
-    `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option. With
-    `must_call` the answer is a call of one of the tools. With `count_prompt` the first piece tells the prompt's tokens.
+    `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option.
     `logit_bias` maps token ids to what is added to their logits.
     """
 
     model: str
-    messages: tuple[Message, ...] = ()
-    tools: tuple[Mapping[str, Json], ...] = ()
+    _: KW_ONLY
     format: Json = None
     options: Options = Options()
     stream: bool = True
@@ -106,23 +104,33 @@ class ChatRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     render_only: bool = False
-    must_call: bool = False
-    template_arguments: Mapping[str, Json] | None = None
     fallback: Options = Options()
-    count_prompt: bool = False
     logit_bias: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateRequest:
+class ChatRequest(AnswerRequest):
+    """A chat, whichever dialect it came in.
+
+    With `must_call` the answer is a call of one of the tools. With `count_prompt` the first piece tells the prompt's
+    tokens.
+    """
+
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Mapping[str, Json], ...] = ()
+    must_call: bool = False
+    template_arguments: Mapping[str, Json] | None = None
+    count_prompt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest(AnswerRequest):
     """A single prompt in Ollama's generate form.
 
     `prompt_tokens` is the prompt of a raw request, given as the model's own token ids. With `echo` the answer begins
-    with the prompt, whose log probabilities come too where those of the answer do. `fallback` and `logit_bias` are as
-    in a chat.
+    with the prompt, whose log probabilities come too where those of the answer do.
     """
 
-    model: str
     prompt: str = ""
     suffix: str = ""
     system: str | None = None
@@ -130,20 +138,8 @@ class GenerateRequest:
     context: tuple[int, ...] = ()
     raw: bool = False
     images: tuple[bytes, ...] = ()
-    format: Json = None
-    options: Options = Options()
-    stream: bool = True
-    keep_alive_seconds: float | None = None
-    think: Think = None
-    truncate: bool = True
-    shift: bool = True
-    logprobs: bool = False
-    top_logprobs: int = 0
-    render_only: bool = False
     prompt_tokens: tuple[int, ...] = ()
     echo: bool = False
-    fallback: Options = Options()
-    logit_bias: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

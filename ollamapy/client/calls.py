@@ -14,6 +14,7 @@ import msgspec
 
 from ollamapy.options import options_to_json
 from ollamapy.types import (
+    AnswerRequest,
     ChatRequest,
     CreateRequest,
     EmbedRequest,
@@ -177,7 +178,7 @@ def upload_blob(digest: str) -> Call:
     return Call("POST", f"/api/blobs/{digest}", subject=digest)
 
 
-def _answer_fields(request: ChatRequest | GenerateRequest) -> dict[str, Json]:
+def _answer_fields(request: AnswerRequest) -> dict[str, Json]:
     """Return the fields that chat and generate share, without those at their default."""
     fields = {**_present({"format": request.format, "think": request.think}), **_load_fields(request)}
     if request.logprobs:
@@ -189,7 +190,7 @@ def _answer_fields(request: ChatRequest | GenerateRequest) -> dict[str, Json]:
     return {**fields, "stream": request.stream}
 
 
-def _load_fields(request: ChatRequest | GenerateRequest | EmbedRequest | RerankRequest) -> dict[str, Json]:
+def _load_fields(request: AnswerRequest | EmbedRequest | RerankRequest) -> dict[str, Json]:
     """Return the fields that all requests to a model share, without those at their default."""
     fields = _present({"options": options_to_json(request.options)})
     if request.keep_alive_seconds is not None:

@@ -39,32 +39,20 @@ def model_name(fields: Fields) -> str:
 
 def chat_request(fields: Fields) -> ChatRequest:
     """Read the body of /api/chat."""
-    model = fields.text("model")
-    if not model.strip():
+    if not fields.text("model").strip():
         raise InvalidInputError("model is required")
     tools, must_call = read_tool_choice(fields)
     return ChatRequest(
-        model=model,
         messages=read_messages(fields),
         tools=tools,
         must_call=must_call,
-        format=read_format(fields),
-        options=_options(fields),
-        stream=fields.flag("stream", default=True),
-        keep_alive_seconds=read_keep_alive(fields),
-        think=read_think(fields),
-        truncate=fields.flag("truncate", default=True),
-        shift=fields.flag("shift", default=True),
-        logprobs=fields.flag("logprobs"),
-        top_logprobs=read_top_logprobs(fields),
-        render_only=fields.flag("_debug_render_only"),
+        **_common(fields),
     )
 
 
 def generate_request(fields: Fields) -> GenerateRequest:
     """Read the body of /api/generate."""
     return GenerateRequest(
-        model=fields.text("model"),
         prompt=fields.text("prompt"),
         suffix=fields.text("suffix"),
         system=fields.text("system") or None,
@@ -72,17 +60,25 @@ def generate_request(fields: Fields) -> GenerateRequest:
         context=read_tokens(fields, "context"),
         raw=fields.flag("raw"),
         images=_images(fields),
-        format=read_format(fields),
-        options=_options(fields),
-        stream=fields.flag("stream", default=True),
-        keep_alive_seconds=read_keep_alive(fields),
-        think=read_think(fields),
-        truncate=fields.flag("truncate", default=True),
-        shift=fields.flag("shift", default=True),
-        logprobs=fields.flag("logprobs"),
-        top_logprobs=read_top_logprobs(fields),
-        render_only=fields.flag("_debug_render_only"),
+        **_common(fields),
     )
+
+
+def _common(fields: Fields) -> dict[str, Json]:
+    """Read what both kinds of request may say."""
+    return {
+        "model": fields.text("model"),
+        "format": read_format(fields),
+        "options": _options(fields),
+        "stream": fields.flag("stream", default=True),
+        "keep_alive_seconds": read_keep_alive(fields),
+        "think": read_think(fields),
+        "truncate": fields.flag("truncate", default=True),
+        "shift": fields.flag("shift", default=True),
+        "logprobs": fields.flag("logprobs"),
+        "top_logprobs": read_top_logprobs(fields),
+        "render_only": fields.flag("_debug_render_only"),
+    }
 
 
 def create_request(fields: Fields) -> CreateRequest:
