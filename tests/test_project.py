@@ -40,7 +40,8 @@ def is_environment(node: ast.AST) -> bool:
 def looks_into_environment(tree: ast.Module) -> bool:
     """Whether a module does anything with the environment but hand all of it to `config`."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    readers = ("read_settings", "inspect_settings")
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "ollamapy.config"]
+    readers = {name.name for node in imports for name in node.names}
     handed = {id(arg) for call in calls if ast.unparse(call.func) in readers for arg in call.args}
     return any(is_environment(node) and id(node) not in handed for node in ast.walk(tree))
 
