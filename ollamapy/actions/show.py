@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -19,18 +20,28 @@ from ollamapy.options import options_to_parameters
 from ollamapy.types import Json, Options
 
 MOST_ELEMENTS = 1024  # of an array, unless everything is asked for
+NO_OPTIONS = Options()
 HIDDEN_KEYS = frozenset({"general.name", "tokenizer.chat_template"})
 
 
-async def show(services: Services, asked: str, *, verbose: bool) -> ShowRecord:
-    """Return all about a model, with `verbose` its whole vocabulary; raises ModelNotFoundError, InvalidNameError."""
+async def show(
+    services: Services, asked: str, *, verbose: bool, system: str = "", options: Options = NO_OPTIONS
+) -> ShowRecord:
+    """Return all about a model, with `verbose` its whole vocabulary; raises ModelNotFoundError, InvalidNameError.
+
+    The Modelfile has this system prompt and these options where they are given.
+    """
     if not asked.strip():
         raise InvalidInputError("model is required")
     try:
         found = await services.models.resolve(services.store, asked)
     except ModelNotFoundError as exc:
         raise ModelNotFoundError(asked, f"model '{ModelName.parse(asked)}' not found") from exc
-    return await asyncio.to_thread(show_record, found, verbose=verbose)
+    shown = await asyncio.to_thread(show_record, found, verbose=verbose)
+    if system or options != NO_OPTIONS:
+        other = replace(found.model, system=system or found.model.system, options=options.over(found.model.options))
+        return msgspec.structs.replace(shown, modelfile=modelfile_text(replace(found, model=other)))
+    return shown
 
 
 def show_record(found: ResolvedModel, *, verbose: bool) -> ShowRecord:

@@ -222,10 +222,15 @@ class UpdateBody(Body, frozen=True, kw_only=True):
 
 
 class ShowBody(Body, frozen=True, kw_only=True):
-    """A model to tell about; `verbose` for its whole vocabulary."""
+    """A model to tell about; its Modelfile is printed with this system prompt and these options.
+
+    `verbose` is for its whole vocabulary.
+    """
 
     model: Name
     verbose: bool | None = None
+    system: str | None = None
+    options: OptionsBody | None = None  # type: ignore[valid-type]
 
 
 class ModelBody(Body, frozen=True, kw_only=True):

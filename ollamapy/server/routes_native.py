@@ -36,6 +36,7 @@ from ollamapy.dialects.native_requests import (
     transfer_request,
 )
 from ollamapy.errors import InvalidInputError
+from ollamapy.options import parse_options
 from ollamapy.server.body import part_stream, read_fields
 from ollamapy.server.openapi import encode_document
 from ollamapy.server.stream import JSON, Answer
@@ -107,7 +108,10 @@ class NativeRoutes:
         """POST /api/show."""
         fields = await self._read(request)
         asked = model_name(fields)
-        shown = await show(self._services, asked, verbose=fields.flag("verbose"))
+        options = parse_options(fields.mapping("options") or {})
+        shown = await show(
+            self._services, asked, verbose=fields.flag("verbose"), system=fields.text("system"), options=options
+        )
         if request.headers.get("user-agent", "").startswith(COPILOT):
             shown.model_info["general.basename"] = asked  # which it takes for the name to send back
         return _json(shown)

@@ -493,3 +493,14 @@ def test_making_a_model_without_a_template_says_so_unless_one_is_given(daemon, s
     ]
     assert [len(found) for found in warnings] == [1, 0]
     assert "add a TEMPLATE" in warnings[0][0]
+
+
+def test_show_prints_the_modelfile_with_another_system_prompt_and_options(daemon):
+    ask = {"model": "wren", "system": "Be a bat.", "options": {"temperature": 0.25}}
+    plain, other = (post(daemon, "/api/show", body).json() for body in ({"model": "wren"}, ask))
+    assert "SYSTEM Be a bat." in other["modelfile"] or 'SYSTEM "Be a bat."' in other["modelfile"]
+    assert "PARAMETER temperature 0.25" in other["modelfile"]
+    assert "PARAMETER num_ctx 512" in other["modelfile"]
+    assert {**other, "modelfile": plain["modelfile"]} == plain
+    refused = post(daemon, "/api/show", {"model": "wren", "options": {"top_k": -1}})
+    assert (refused.status_code, "top_k" in refused.text) == (400, True)
