@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ollamapy.cli.human import exact_duration
+from ollamapy.cli.markdown import Markdown
 from ollamapy.cli.render import DIM, PLAIN
 from ollamapy.cli.wrap import WordWrap
 from ollamapy.dialects.native import MetricsRecord, ToolCallRecord
@@ -18,13 +19,21 @@ class AnswerText:
     """Turns the pieces of one answer into terminal text.
 
     `columns` is the width to wrap at, None for none. `is_dimmed` sets the thinking off by colour. With `is_safe`,
-    control characters that could steer the terminal are dropped.
+    control characters that could steer the terminal are dropped. Markdown in the answer is shown as what it means where
+    `markdown_columns` tells how wide it may be.
     """
 
     def __init__(
-        self, *, columns: int | None = None, is_dimmed: bool = False, hide_thinking: bool = False, is_safe: bool = False
+        self,
+        *,
+        columns: int | None = None,
+        is_dimmed: bool = False,
+        hide_thinking: bool = False,
+        is_safe: bool = False,
+        markdown_columns: int | None = None,
     ) -> None:
         self._wrap = WordWrap(columns) if columns else None
+        self._markdown = Markdown(self._wrap, markdown_columns) if markdown_columns else None
         self._is_dimmed = is_dimmed
         self._hide_thinking = hide_thinking
         self._is_safe = is_safe
@@ -37,12 +46,12 @@ class AnswerText:
         if thinking and not self._hide_thinking:
             out = self._open_thinking() + self._shown(thinking)
         if content:
-            out += self._close_thinking() + self._shown(content)
+            out += self._close_thinking() + self._shown(content, self._markdown)
         return out
 
     def end(self) -> str:
         """Return what is left to show when the answer is over or was stopped."""
-        return self._close_thinking() + self._rest()
+        return self._close_thinking() + (self._markdown.end() if self._markdown else "") + self._rest()
 
     def _open_thinking(self) -> str:
         if self._is_thinking:
@@ -60,9 +69,10 @@ class AnswerText:
             self._wrap.restart()
         return f"{out}{line_end}...done thinking.\n\n" + (PLAIN if self._is_dimmed else "")
 
-    def _shown(self, text: str) -> str:
+    def _shown(self, text: str, markdown: Markdown | None = None) -> str:
         text = _CONTROL.sub("", text) if self._is_safe else text
-        return self._remember(self._wrap.feed(text) if self._wrap else text)
+        shaper = markdown or self._wrap
+        return self._remember(shaper.feed(text) if shaper else text)
 
     def _rest(self) -> str:
         return self._remember(self._wrap.end() if self._wrap else "")

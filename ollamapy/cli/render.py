@@ -7,8 +7,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from ollamapy.cli.wrap import WordWrap
-
 COLUMN_GAP = 4
 DIM = "\x1b[2m"
 PLAIN = "\x1b[0m"
@@ -52,13 +50,9 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def error(message: str, columns: int | None = None) -> None:
-    """Tell why the command failed, in lines of that width where one is given."""
-    text = f"Error: {message}"
-    if columns:
-        wrap = WordWrap(columns)
-        text = wrap.feed(text) + wrap.end()
-    note(text)
+def error(message: str) -> None:
+    """Tell why the command failed."""
+    note(f"Error: {message}")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from functools import partial
 
-import msgspec
-
 from ollamapy.cli import render
-from ollamapy.cli.conversation import converse
+from ollamapy.cli.attachments import Attached, attach_media
+from ollamapy.cli.chat.session import VISION, Chat
 from ollamapy.cli.daemon import connect, ensure_running
 from ollamapy.cli.json_output import compact
 from ollamapy.cli.parsing import clean_text, whole_number
 from ollamapy.cli.progress import show_transfer
 from ollamapy.cli.speak import Manner, Speaker, listen, load
+from ollamapy.cli.values import parse_format, parse_pairs, parse_switch, parse_think
 from ollamapy.client import Client
-from ollamapy.config import parse_duration, read_settings
+from ollamapy.config import Settings, parse_duration, read_settings
 from ollamapy.dialects.native import ShowRecord
 from ollamapy.errors import ForbiddenError, InvalidInputError, ModelNotFoundError, RegistryError, ServiceError
-from ollamapy.types import EmbedRequest, GenerateRequest, Json, Think
+from ollamapy.types import EmbedRequest, GenerateRequest
 
 NOT_THERE = "file does not exist"  # how a registry's ignorance is told
-THINK_WORDS: dict[str, Think] = {
-    "true": True,
-    "false": False,
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "max": "max",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words that the command takes."""
     parser.add_argument("model", metavar="MODEL", help="the model")
     parser.add_argument("prompt", metavar="PROMPT", nargs="*", default=[], help="what to ask, behind what is piped in")
+    parser.add_argument("--system", metavar="TEXT", help="the system message, in place of the model's own")
+    parser.add_argument(
+        "-o",
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        dest="options",
+        help="set a model option, such as temperature=0; may be given again",
+    )
     parser.add_argument("--keepalive", metavar="DURATION", help="how long the model stays in memory, such as 10m")
     parser.add_argument("--verbose", action="store_true", help="print times and rates after an answer")
     parser.add_argument("--nowordwrap", action="store_true", help="don't wrap lines between words")
+    parser.add_argument("--nomarkdown", action="store_true", help="show Markdown as it is written")
     parser.add_argument("--format", metavar="FORMAT", dest="format_", help="json, or a JSON Schema for the answer")
     parser.add_argument(
         "--think",
@@ -67,11 +71,14 @@ def command(
     insecure: bool,
     dimensions: str | None,
     truncate: str | None,
+    system: str | None,
+    options: list[str],
+    nomarkdown: bool,
 ) -> None:
     """Run a model: answer one prompt, or hold a conversation."""
     wanted = parse_think(think)
     keep_alive_seconds = None if keepalive is None else parse_duration(keepalive)
-    answer_format = parse_format(format_)
+    answer_format, chosen = parse_format(format_), parse_pairs("--option", options)
     width, is_cut = whole_number("--dimensions", dimensions), parse_switch("--truncate", truncate)
     words = [*piped_text(), *map(clean_text, prompt)]
     is_conversation = not words and render.is_input_terminal() and render.is_output_terminal()
@@ -82,20 +89,24 @@ def command(
             text = " ".join(words)
             embed_once(client, EmbedRequest(model, (text,), (), is_cut, width, keep_alive_seconds=keep_alive_seconds))
             return
+        is_terminal = render.is_output_terminal()
         manner = Manner(
             model=model,
+            system=system,
+            options=chosen,
             format=answer_format,
             think=True if wanted is None and "thinking" in shown.capabilities else wanted,
             keep_alive_seconds=keep_alive_seconds,
             is_verbose=verbose,
             hide_thinking=hidethinking,
-            is_wrapped=not nowordwrap and render.is_output_terminal(),
-            is_dimmed=render.is_output_terminal() and not settings.no_color,
+            is_wrapped=is_terminal and not nowordwrap,
+            is_dimmed=is_terminal and not settings.no_color,
+            has_markdown=is_terminal and not settings.no_color and not nomarkdown,
         )
         if is_conversation:
-            converse(client, manner, shown.messages, partial(ensure_running, client, settings.host))
+            hold_conversation(Chat(client, manner, shown, partial(ensure_running, client, settings.host)), settings)
         else:
-            answer_once(client, manner, " ".join(words))
+            answer_once(client, manner, shown, " ".join(words))
 
 
 def find_model(client: Client, model: str, *, insecure: bool) -> ShowRecord:
@@ -114,14 +125,25 @@ def find_model(client: Client, model: str, *, insecure: bool) -> ShowRecord:
     return client.show(model)
 
 
-def answer_once(client: Client, manner: Manner, prompt: str) -> None:
+def hold_conversation(chat: Chat, settings: Settings) -> None:
+    """Hold a conversation; what only a conversation needs is loaded here."""
+    importlib.import_module("ollamapy.cli.chat.conversation").converse(chat, settings)
+
+
+def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str) -> None:
     """Print the answer to one prompt; a blank one loads the model."""
     if not prompt.strip():
         load(client, manner)
         return
+    attached = attach_media(prompt) if VISION in shown.capabilities else Attached(prompt)
+    for note in attached.notes:
+        render.note(note)
     request = GenerateRequest(
         model=manner.model,
-        prompt=prompt,
+        prompt=attached.text,
+        images=attached.images,
+        system=manner.system,
+        options=manner.options,
         format=manner.format,
         think=manner.think,
         keep_alive_seconds=manner.keep_alive_seconds,
@@ -149,29 +171,3 @@ def piped_text() -> list[str]:
         return []
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     return [text] if text else []
-
-
-def parse_think(text: str | None) -> Think:
-    """Read the value of `--think`; raises InvalidInputError."""
-    if text is None:
-        return None
-    if text not in THINK_WORDS:
-        raise InvalidInputError(f'invalid value "{text}" for --think: use ' + ", ".join(THINK_WORDS))
-    return THINK_WORDS[text]
-
-
-def parse_switch(option: str, text: str | None) -> bool:
-    """Read the value of an option that is on unless told otherwise; raises InvalidInputError."""
-    if text not in (None, "true", "false"):
-        raise InvalidInputError(f'invalid value "{text}" for {option}: use true, false')
-    return text != "false"
-
-
-def parse_format(text: str | None) -> Json:
-    """Read the value of `--format`: the word json, or a schema; raises InvalidInputError."""
-    if not text or text == "json":
-        return text or None
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as exc:
-        raise InvalidInputError(f"--format must be `json` or a JSON Schema: {exc}") from exc

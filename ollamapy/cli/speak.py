@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ollamapy.cli import render
 from ollamapy.cli.answer import AnswerText, statistics, tool_call_text
 from ollamapy.client import Client
 from ollamapy.dialects.native import ChatRecord, GenerateRecord
-from ollamapy.types import GenerateRequest, Json, Message, Think
+from ollamapy.types import GenerateRequest, Json, Message, Options, Think
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Manner:
     """How a model is asked and its answers are shown, for one run of the command."""
 
     model: str
+    system: str | None = None
+    options: Options = field(default_factory=Options)
     format: Json = None
     think: Think = None
     keep_alive_seconds: float | None = None
@@ -25,6 +27,7 @@ class Manner:
     hide_thinking: bool = False
     is_wrapped: bool = False
     is_dimmed: bool = False
+    has_markdown: bool = False
 
 
 def load(client: Client, manner: Manner) -> None:
@@ -32,7 +35,8 @@ def load(client: Client, manner: Manner) -> None:
     status = render.StatusLine(is_transient=True)
     status.show(f"loading {manner.model}")
     try:
-        for _ in client.generate(GenerateRequest(manner.model, keep_alive_seconds=manner.keep_alive_seconds)):
+        request = GenerateRequest(manner.model, options=manner.options, keep_alive_seconds=manner.keep_alive_seconds)
+        for _ in client.generate(request):
             pass
     finally:
         status.end()
@@ -59,6 +63,7 @@ class Speaker:
             is_dimmed=manner.is_dimmed,
             hide_thinking=manner.hide_thinking,
             is_safe=is_terminal,
+            markdown_columns=render.terminal_columns() if manner.has_markdown and not manner.format else None,
         )
         self._end = "\n\n" if is_terminal else "\n"
         self._waiting = render.StatusLine(is_transient=True)
@@ -74,9 +79,9 @@ class Speaker:
         return Message("assistant", "".join(self._content), "".join(self._thinking))
 
     @property
-    def has_spoken(self) -> bool:
-        """Whether anything of an answer has come."""
-        return self._last is not None
+    def last(self) -> ChatRecord | GenerateRecord | None:
+        """The latest piece of the answer; None before the first."""
+        return self._last
 
     def hear(self, record: ChatRecord | GenerateRecord) -> None:
         """Show the next piece."""

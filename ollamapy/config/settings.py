@@ -126,6 +126,9 @@ class Settings:
         "5s",
         "how long a daemon that shall end lets running answers go on: a duration or seconds",
     )
+    editor: str = setting(
+        "OLLAMA_EDITOR VISUAL EDITOR", str, "", "what Ctrl-G in a chat opens the message with; else VISUAL, EDITOR"
+    )
     debug: int = setting("OLLAMA_DEBUG", parse_debug, "0", "log more: 1 for debug, 2 for trace")
     no_color: bool = setting("NO_COLOR", parse_presence, "", "print without colours if set to anything")
     api_key: str | None = setting(

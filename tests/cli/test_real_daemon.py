@@ -147,28 +147,28 @@ def test_an_unknown_model_is_told(machine: Machine) -> None:
 
 
 def test_a_conversation_on_a_terminal(machine: Machine) -> None:
-    with machine.command.on_terminal("run", "wren") as terminal:
-        terminal.read_until(">>> ")
-        terminal.type(f"{QUESTION}\n")
-        terminal.read_until("...done thinking.")
-        terminal.read_until("Paris.")
-        terminal.read_until(">>> ")
-        terminal.type("\x04")
-        assert terminal.read_to_end()[1] == 0
+    with machine.command.on_screen("run", "wren") as screen:
+        screen.enter(QUESTION)
+        screen.wait_for("...done thinking.\n\nThe capital of France is Paris.\n")
+        screen.wait_for(" wren · ")
+        assert re.search(r" wren · \d+\.\d tokens/s · context \d+ of \d+ \(\d+%\) · \d+ cached", screen.lines[-1])
+        screen.wait_for_prompt()
+        screen.type("\x04")
+        assert screen.wait_for_end() == 0
 
 
 def test_a_conversation_outlives_its_daemon(fresh: Machine) -> None:
     assert fresh("list").returncode == 0
-    with fresh.command.on_terminal("run", "wren", "--think=false") as terminal:
-        terminal.read_until(">>> ")
+    with fresh.command.on_screen("run", "wren", "--think=false") as screen:
+        screen.wait_for_prompt()
         os.kill(fresh.started.pop(), signal.SIGKILL)
-        terminal.type(f"{QUESTION}\n")
-        said = terminal.read_until(") at http")
-        fresh.started.append(int(said.rpartition("(process ")[2].partition(")")[0]))
-        terminal.read_until("Paris")
-        terminal.read_until(">>> ")
-        terminal.type("\x04")
-        assert terminal.read_to_end()[1] == 0
+        screen.enter(QUESTION)
+        screen.wait_for(") at http")
+        fresh.started.append(int(screen.text.rpartition("(process ")[2].partition(")")[0]))
+        screen.wait_for("Paris")
+        screen.wait_for_prompt()
+        screen.type("\x04")
+        assert screen.wait_for_end() == 0
 
 
 def test_a_port_in_use_is_told(machine: Machine, tmp_path: Path) -> None:

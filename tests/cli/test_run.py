@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ollamapy.cli.parsing import clean_text
-from ollamapy.cli.run import parse_format, parse_think
+from ollamapy.cli.values import parse_format, parse_pairs, parse_think
 from ollamapy.errors import InvalidInputError
 from tests.cli.conftest import Command
 from tests.fakes.ollama_api import FakeOllama
@@ -104,3 +106,46 @@ def test_no_color_and_nowordwrap_are_honoured(ollamapy: Command) -> None:
         text, _ = terminal.read_to_end()
     assert "\x1b[2m" not in text
     assert f"think {words}" in text
+
+
+def test_markdown_is_shown_on_a_terminal_alone_and_can_be_switched_off(ollamapy: Command) -> None:
+    assert ollamapy("run", "wren:latest", "some **text**").stdout == "some **text** \n"
+    with ollamapy.on_screen("run", "wren:latest", "some **text**") as screen:
+        assert screen.wait_for_end() == 0
+        assert screen.lines == ["some text"]
+        assert screen.styles_of("text") == {"bold"}
+    with ollamapy.on_screen("run", "wren:latest", "some **text**", "--nomarkdown") as screen:
+        screen.wait_for_end()
+        assert screen.lines == ["some **text**"]
+    with ollamapy.on_screen("run", "wren:latest", "some **text**", "--format", "json") as screen:
+        screen.wait_for_end()
+        assert screen.lines == ["some **text**"]
+
+
+def test_a_system_message_and_options_may_be_given(ollamapy: Command, fake: FakeOllama) -> None:
+    words = ("--system", "Be kind.", "-o", "temperature=0", "--option", "stop=a", "-o", "stop=b")
+    assert ollamapy("run", "wren:latest", "hi", *words).returncode == 0
+    sent = fake.body("/api/generate")
+    assert (sent["system"], sent["options"]) == ("Be kind.", {"temperature": 0.0, "stop": ["a", "b"]})
+    for words in (("-o", "temperature"), ("-o", "temperature=hot"), ("-o", "heat=1")):
+        assert ollamapy("run", "wren:latest", "hi", *words).returncode == 2
+
+
+def test_images_are_taken_out_of_the_prompt_where_the_model_can_see(
+    ollamapy: Command, fake: FakeOllama, tmp_path: Path
+) -> None:
+    image = tmp_path / "p.png"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8))
+    fake.add("seer", capabilities=["completion", "vision"])
+    done = ollamapy("run", "seer", f"what is {image}")
+    assert (done.returncode, done.stderr) == (0, f"Added image '{image}'\n")
+    assert fake.body("/api/generate")["prompt"] == "what is"
+    assert len(fake.body("/api/generate")["images"]) == 1
+    assert ollamapy("run", "wren:latest", f"what is {image}").stderr == ""
+    assert fake.body("/api/generate")["prompt"] == f"what is {image}"
+
+
+def test_options_are_pairs() -> None:
+    assert parse_pairs("-o", ["num_ctx=64", "stop==="]).stop == ("==",)
+    with pytest.raises(InvalidInputError, match="NAME=VALUE"):
+        parse_pairs("-o", ["num_ctx"])

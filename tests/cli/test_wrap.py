@@ -35,6 +35,32 @@ def test_wide_characters_count_twice_and_break_anywhere() -> None:
     assert wrapped(["中" * 15]) == "中" * 10 + "\n" + "中" * 5
 
 
+def test_emoji_of_several_characters_have_the_width_that_is_seen() -> None:
+    assert display_width("👩‍👩‍👧") == 2
+    assert display_width("❤️") == 2
+    assert display_width("\x1b[1mbold\x1b[22m") == 4
+    assert display_width("a\x00b") == 2
+
+
+def test_styles_take_no_room_and_tabs_go_to_the_next_stop() -> None:
+    assert wrapped(["\x1b[1mone\x1b[22m two three four", " five"]) == "\x1b[1mone\x1b[22m two three four \nfive"
+    assert wrapped(["a\tb\tc\td"]) == "a\tb\tc\t\nd"
+
+
+def test_further_lines_of_a_paragraph_may_be_indented() -> None:
+    wrap = WordWrap(25)
+    shown = wrap.verbatim("- ")
+    wrap.indent("  ")
+    assert (
+        shown + wrap.feed("one two three four five\nsix seven") + wrap.end()
+        == "- one two three four \n  five\nsix seven"
+    )
+
+
+def test_a_long_word_is_not_cut_however_it_arrives() -> None:
+    assert wrapped(["see ", "x" * 15, "x" * 35, " end"], 25) == "see \n" + "x" * 50 + " end"
+
+
 @given(TEXT, st.integers(1, 7))
 def test_only_line_breaks_are_added_and_the_cut_does_not_matter(text: str, size: int) -> None:
     pieces = [text[i : i + size] for i in range(0, len(text), size)]

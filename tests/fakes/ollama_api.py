@@ -59,11 +59,21 @@ class FakeOllama:
         self.client_ports: set[int] = set()
         self.client_left = threading.Event()
         self.version: dict[str, str] = {"version": "0.33.0", "name": "ollamapy", "ollamapy_version": "0.1.0"}
+        self.metrics: dict[str, Any] = dict(METRICS)
         self.base_url = ""
 
     def add(self, name: str, **shown: Any) -> None:
         """Put a model into the store; `shown` replaces fields of /api/show."""
         self.models[name] = {**SHOWN, **shown}
+
+    def load(self, name: str, **loaded: Any) -> None:
+        """Put a model into memory; `loaded` replaces fields of /api/ps."""
+        usual = {"expires_at": "2318-01-01T00:00:00Z", "size_vram": 0, "context_length": 4096}
+        self.loaded.append({**self._listed(name), **usual, **loaded})
+
+    def paths(self, path: str) -> int:
+        """How often a path was asked for."""
+        return sum(asked == path for _, asked, _, _ in self.requests)
 
     def body(self, path: str) -> Any:
         """The JSON of the last request to a path."""
@@ -188,7 +198,7 @@ class FakeOllama:
         for piece in prompt.split(" "):
             yield "", f"{piece} "
         yield {"message": {"role": "assistant", "content": ""}, "response": "", "model": "m", "created_at": CREATED_AT,
-               "done": True, **METRICS}  # fmt: skip
+               "done": True, **self.metrics}  # fmt: skip
 
     def _piece(self, body: Any, thinking: str, content: str, *, is_chat: bool) -> dict[str, Any]:
         extra = {"thinking": thinking} if thinking else {}

@@ -1,0 +1,1 @@
+"""The conversation that `ollamapy run` holds on a terminal."""
