@@ -133,6 +133,25 @@ def test_a_context_goes_on_where_the_text_ended(story):
     assert second["prompt_eval_count"] > len(first["context"])
 
 
+def test_a_text_between_two_others_is_written(story):
+    template = "{{ if .Suffix }}Once {{ .Prompt }} and {{ .Suffix }} so{{ else }}{{ .Prompt }}{{ end }}"
+    assert story.lines("/api/create", {"model": "between", "from": "story", "template": template})[-1]["status"]
+    assert "insert" in story.client.post("/api/show", json={"model": "between"}).json()["capabilities"]
+    ask = {
+        "model": "between",
+        "prompt": "Tim ran",
+        "suffix": "he fell",
+        "options": {"num_predict": 8, "temperature": 0},
+    }
+    rendered = story.client.post("/api/generate", json={**ask, "_debug_render_only": True}).json()
+    assert rendered["_debug_info"]["rendered_template"] == "Once Tim ran and he fell so"
+    told = story.client.post("/api/generate", json={**ask, "stream": False}).json()["response"]
+    completed = story.client.post(
+        "/v1/completions", json={**ask, "options": None, "max_tokens": 8, "temperature": 0}
+    ).json()
+    assert completed["choices"][0]["text"] == told != ""
+
+
 def test_a_prompt_that_is_too_long_is_refused_and_a_smaller_context_is_kept(story):
     body = {**FREE, "prompt": "Once upon a time " * 40, "options": {"num_ctx": 64}}
     response = story.client.post("/api/generate", json=body)
