@@ -18,6 +18,9 @@ from ollamapy.registry import Repository, Upload, write_manifest
 from ollamapy.store import MANIFEST_TYPE, Layer
 from ollamapy.types import Progress, TransferRequest
 
+OCI_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+OCI_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
 logger = logging.getLogger("ollamapy.actions")
 
 
@@ -45,6 +48,8 @@ async def push(services: Services, request: TransferRequest) -> AsyncGenerator[P
             async for step in steps:
                 yield step
     yield Progress("pushing manifest")
+    if repository.wants_oci:
+        data = as_oci(data)
     media_type = msgspec.json.decode(data, type=_Typed).media_type or MANIFEST_TYPE
     try:
         await write_manifest(repository, data, media_type, services.remotes.retries)
@@ -52,6 +57,15 @@ async def push(services: Services, request: TransferRequest) -> AsyncGenerator[P
         raise with_prefix("push model manifest: ", exc) from exc
     logger.info("pushed %s", name)
     yield Progress("success")
+
+
+def as_oci(data: bytes) -> bytes:
+    """Return a manifest with OCI's types in the place of Docker's, which some programs refuse with such layers."""
+    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    config = msgspec.json.decode(fields["config"], type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(
+        {**fields, "mediaType": OCI_MANIFEST_TYPE, "config": {**config, "mediaType": OCI_CONFIG_TYPE}}
+    )
 
 
 async def _push_layer(services: Services, repository: Repository, layer: Layer) -> AsyncGenerator[Progress, None]:

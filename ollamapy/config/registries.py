@@ -30,6 +30,7 @@ class Registry:
     auth_host: str = ""  # host[:port] that may issue its tokens, where that is another one
     ca_file: str = ""
     ollama_key: bool = False  # its tokens are asked for with this user's ed25519 key, as Ollama's own are
+    oci: bool = False  # manifests are sent to it as OCI's and not as Docker's
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Proxies:
     bypass: str = ""
 
 
-_SWITCHES = ("insecure", "ollama_key")
+_SWITCHES = ("insecure", "ollama_key", "oci")
 REGISTRY_KEYS = frozenset({"insecure", "mirror", *(item.name for item in fields(Registry))} - {"host", "url"})
 """What the configuration file may say of a registry."""
 

@@ -29,6 +29,7 @@ class Repository:
         self._session = session
         self._retries = retries
         self.name = name
+        self.wants_oci = registry.oci
         self.base_url = f"{registry.url}/v2/{name.namespace}/{name.model}"
 
     def __repr__(self) -> str:

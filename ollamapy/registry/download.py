@@ -111,6 +111,8 @@ class Download:
         self._disk = disk
         self._pace = pace
         self._throttle = throttle
+        self._saving = asyncio.Lock()
+        self._wanted_saves = self._saves = 0
         self._written = asyncio.Event()
 
     async def run(self) -> None:
@@ -260,7 +262,15 @@ class Download:
                 await self._written.wait()
 
     async def _save(self) -> None:
-        await self._disk.run(self._target.save, tuple(self._target.done))
+        """Make what is written outlive this process; one at a time, since an older journal must not come last."""
+        self._wanted_saves += 1
+        own = self._wanted_saves
+        async with self._saving:
+            if self._saves >= own:  # another part's journal had this one in it
+                return
+            latest = self._wanted_saves
+            await self._disk.run(self._target.save, tuple(self._target.done))
+            self._saves = latest
 
 
 def check_range(header: str, start: int, end: int, size_bytes: int) -> None:

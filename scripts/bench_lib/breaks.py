@@ -30,13 +30,13 @@ CONFIG = b'{"model_format":"gguf","model_family":"llama"}'
 
 
 class Link:
-    """Serves one model whose bytes are made of their place; counts what it sends. `share` is the chance of a fault.
+    """Serves one model of random bytes and counts what it sends. `share` is the chance of a fault.
 
     Every MB may be followed by a reset or by silence, and every answer may be of another range.
     """
 
     def __init__(self, size_bytes: int, rate: float = 0.0, share: float = 0.0) -> None:
-        self.data = random.Random(SEED).randbytes(size_bytes)
+        self.data = os.urandom(size_bytes)
         self.digest = str(Digest.of(self.data))
         self.rate, self.share = rate, share
         self.sent = 0

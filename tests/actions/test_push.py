@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -17,10 +18,11 @@ from starlette.responses import JSONResponse, Response
 from ollamapy.config import Registry
 from ollamapy.errors import BlobNotFoundError, ForbiddenError, ModelNotFoundError, RegistryError, UnauthorizedError
 from ollamapy.names import Digest, ModelName
+from ollamapy.registry import Limits
 from ollamapy.store import CONFIG_TYPE, WEIGHTS_TYPE, Layer, Manifest
 from tests.conftest import skip_or_fail
 from tests.fakes.docker_registry import docker_registry, make_certificate
-from tests.fakes.registry import MANIFEST_TYPE, Puller, digest_of, fake_registry, plain
+from tests.fakes.registry import Puller, digest_of, fake_registry, plain
 
 WEIGHTS = os.urandom(20_000_000)  # several chunks
 LICENCE = b"MIT"
@@ -41,12 +43,17 @@ def address(tmp_path_factory):
         yield address
 
 
-def registry_at(address: str, **fields: str) -> Registry:
+def patient(folder: Path, registry: Registry) -> Puller:
+    """A puller that gives a real registry its time."""
+    return Puller(folder, registry, limits=Limits())
+
+
+def registry_at(address: str, **fields: Any) -> Registry:
     return Registry(host=address, url=f"http://{address}", **fields)
 
 
 def round_trip(folder: Path, registry: Registry, name: str) -> None:
-    first, second = Puller(folder / "a", registry), Puller(folder / "b", registry)
+    first, second = patient(folder / "a", registry), patient(folder / "b", registry)
     parsed = make_model(first, name, WEIGHTS, LICENCE)
     assert first.push(name)[-1].status == "success"
     assert second.pull(name)[-1].status == "success"
@@ -62,7 +69,7 @@ def test_what_is_pushed_is_pulled_back_bit_by_bit(tmp_path, address):
 
 
 def test_a_second_push_sends_no_blob_again(tmp_path, address):
-    puller, name = Puller(tmp_path, registry_at(address)), f"{address}/team/again"
+    puller, name = patient(tmp_path, registry_at(address)), f"{address}/team/again"
     make_model(puller, name, WEIGHTS)
     puller.push(name)
     steps = puller.push(name)
@@ -71,7 +78,7 @@ def test_a_second_push_sends_no_blob_again(tmp_path, address):
 
 
 def test_a_layer_of_another_model_there_is_lent_and_not_sent(tmp_path, address):
-    puller = Puller(tmp_path, registry_at(address))
+    puller = patient(tmp_path, registry_at(address))
     make_model(puller, f"{address}/team/base", WEIGHTS)
     puller.push(f"{address}/team/base")
     layer = Layer(WEIGHTS_TYPE, Digest.parse(digest_of(WEIGHTS)), len(WEIGHTS), origin="team/base")
@@ -82,31 +89,42 @@ def test_a_layer_of_another_model_there_is_lent_and_not_sent(tmp_path, address):
     assert steps[-1].status == "success"
 
 
-def test_skopeo_inspects_what_was_pushed_and_copies_it_where_its_manifest_is_of_oci(tmp_path, address):
-    """Of Docker's own type of manifest it refuses to copy any layer that is no file system, Ollama's too."""
+def test_skopeo_inspects_and_copies_what_was_pushed_as_oci_and_the_copy_is_pulled_bit_by_bit(tmp_path, address):
+    """Of Docker's own type of manifest it refuses to read any layer that is no file system, Ollama's too."""
     skopeo = shutil.which("skopeo")
     if skopeo is None:
         skip_or_fail("skopeo is not installed; it is in Debian's package of that name")
-    puller, name = Puller(tmp_path, registry_at(address)), f"{address}/team/inspected"
-    parsed = make_model(puller, name, WEIGHTS, LICENCE)
-    _, ollamas = puller.store.read_manifest_file(parsed)
+    docker, oci = (patient(tmp_path, registry_at(address, oci=is_oci)) for is_oci in (False, True))
+    name = f"{address}/team/inspected"
+    parsed = make_model(docker, name, WEIGHTS, LICENCE)
+    _, ollamas = docker.store.read_manifest_file(parsed)
     policy = tmp_path / "policy.json"
     policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
 
-    def run(*words: str) -> str:
-        done = subprocess.run([skopeo, "--policy", str(policy), *words], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([skopeo, "--policy", str(policy), *words], capture_output=True, text=True, timeout=60)
 
-    puller.push(name)
-    assert run("inspect", "--raw", "--tls-verify=false", f"docker://{name}:latest").encode() == ollamas
-    puller.store.put_manifest(parsed, ollamas.replace(MANIFEST_TYPE.encode(), OCI_TYPE.encode()))
-    puller.push(name)
-    words = ("copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests")
-    run(*words, f"docker://{name}:latest", f"docker://{address}/team/copied:latest")
-    other = Puller(tmp_path / "other", registry_at(address))
+    copying = ("copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests")
+    docker.push(name)
+    assert run("inspect", "--raw", "--tls-verify=false", f"docker://{name}:latest").stdout.encode() == ollamas
+    refused = run(*copying, f"docker://{name}:latest", f"docker://{address}/team/copied:latest")
+    assert "unsupported docker v2s2 media type" in refused.stderr
+    oci.push(name)
+    shown = run("inspect", "--tls-verify=false", f"docker://{name}:latest")
+    assert not shown.stderr
+    assert json.loads(shown.stdout)["Layers"] == [digest_of(WEIGHTS), digest_of(LICENCE)], shown.stderr
+    done = run(*copying, f"docker://{name}:latest", f"docker://{address}/team/copied:latest")
+    assert done.returncode == 0, done.stderr
+    pushed = run("inspect", "--raw", "--tls-verify=false", f"docker://{name}:latest").stdout.encode()
+    other = patient(tmp_path / "other", registry_at(address))
     other.pull(f"{address}/team/copied")
-    assert other.store.open_blob(Digest.parse(digest_of(WEIGHTS))).read_bytes() == WEIGHTS
+    copied, manifest = other.store.read_manifest_file(ModelName.parse(f"{address}/team/copied"))
+    assert manifest == pushed
+    ours, theirs = json.loads(ollamas), json.loads(manifest)
+    assert (theirs["mediaType"], theirs["layers"]) == (OCI_TYPE, ours["layers"])
+    assert theirs["config"] == {**ours["config"], "mediaType": "application/vnd.oci.image.config.v1+json"}
+    for digest in copied.manifest.digests:
+        assert other.store.open_blob(digest).read_bytes() == docker.store.open_blob(digest).read_bytes()
 
 
 def test_basic_authentication(tmp_path):
@@ -114,7 +132,7 @@ def test_basic_authentication(tmp_path):
     auth = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
     with docker_registry(tmp_path / "registry", auth) as address:
         round_trip(tmp_path, registry_at(address, username="me", password="secret"), f"{address}/team/tiny")
-        other = Puller(tmp_path / "c", registry_at(address, username="me", password="guess"))
+        other = patient(tmp_path / "c", registry_at(address, username="me", password="guess"))
         with pytest.raises(UnauthorizedError, match="unauthorized: access denied"):
             other.pull(f"{address}/team/tiny")
 
@@ -178,7 +196,9 @@ def test_tokens_of_a_server_beside_the_registry(tmp_path):
             fields = {"username": "me", "password": "secret", "auth_host": realm.host}
             round_trip(tmp_path, registry_at(address, **fields), f"{address}/team/tiny")
             with pytest.raises(UnauthorizedError):
-                Puller(tmp_path / "c", registry_at(address, **{**fields, "password": "x"})).pull(f"{address}/team/tiny")
+                patient(tmp_path / "c", registry_at(address, **{**fields, "password": "x"})).pull(
+                    f"{address}/team/tiny"
+                )
     assert {tuple(sorted(scope.rpartition(":")[2].split(","))) for (scope,) in tokens.asked} == {
         ("pull",),
         ("pull", "push"),
@@ -207,7 +227,7 @@ def test_a_model_that_is_not_here_is_told_before_anything_is_sent(tmp_path):
 
 
 def test_a_link_in_place_of_a_blob_is_not_sent(tmp_path, address):
-    puller, name = Puller(tmp_path, registry_at(address)), f"{address}/team/linked"
+    puller, name = patient(tmp_path, registry_at(address)), f"{address}/team/linked"
     make_model(puller, name, b"secret weights")
     blob = puller.store.open_blob(Digest.parse(digest_of(b"secret weights")))
     blob.unlink()

@@ -114,10 +114,12 @@ class _NoScheduler:
 class Puller:
     """A store, and the registries that its owner may use."""
 
-    def __init__(self, folder: Path, *registries: Registry, pace: Pace = QUICK, **remotes: Any) -> None:
+    def __init__(
+        self, folder: Path, *registries: Registry, pace: Pace = QUICK, limits: Limits = SHORT, **remotes: Any
+    ) -> None:
         self.store = Store(folder / "models")
         self.settings = Settings(host=HostAddress(), models_dir=self.store.root)
-        self._remotes = lambda: Remotes(registries, pace=pace, limits=SHORT, **remotes)
+        self._remotes = lambda: Remotes(registries, pace=pace, limits=limits, **remotes)
 
     async def services(self) -> Services:
         return Services(self.settings, self.store, _NoScheduler(), lambda: 0.0, remotes=self._remotes())  # type: ignore[arg-type]
