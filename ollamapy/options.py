@@ -23,17 +23,26 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_SHARES = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(,[0-9]{1,9}(\.[0-9]{1,9})?){0,63}")
 
-Kind = Literal["integer", "float32", "boolean", "array"]
+Kind = Literal["integer", "float32", "boolean", "array", "string"]
 
 
 @dataclass(frozen=True, slots=True)
 class OptionRule:
-    """What one option accepts; `low` and `high` are inclusive and mean nothing for booleans and arrays."""
+    """What one option accepts; `low` and `high` are inclusive and count for numbers, `words` for strings.
+
+    A string is one of the words, or numbers of at least 0 with commas between them where there are none.
+    """
 
     kind: Kind
     low: float = 0
     high: float = 0
+    words: tuple[str, ...] = ()
+
+    def accepts(self, text: str) -> bool:
+        """Whether a string is one that this option takes."""
+        return text in self.words if self.words else bool(_SHARES.fullmatch(text)) and any(map(float, text.split(",")))
 
     @property
     def expected(self) -> str:
@@ -44,6 +53,8 @@ class OptionRule:
             return (
                 f'write a list of at most {MAX_STOPS} strings of at most {MAX_STOP_CHARS} characters, such as ["END"]'
             )
+        if self.kind == "string":
+            return f"write one of {', '.join(self.words)}" if self.words else "write shares such as 3,1"
         noun = "an integer" if self.kind == "integer" else "a number"
         return f"write {noun} from {_number_text(self.low)} to {_number_text(self.high)}"
 
@@ -53,6 +64,8 @@ RULES: Mapping[str, OptionRule] = {
     "num_batch": OptionRule("integer", 1, 65_536),
     "num_gpu": OptionRule("integer", -1, 1_000_000),  # 999 and the like are a custom for "all layers"
     "main_gpu": OptionRule("integer", 0, 1023),
+    "split_mode": OptionRule("string", words=("none", "layer", "row", "tensor")),
+    "tensor_split": OptionRule("string"),
     "use_mmap": OptionRule("boolean"),
     "num_thread": OptionRule("integer", 0, 4096),
     "num_keep": OptionRule("integer", -1, _INT32),
@@ -153,6 +166,8 @@ def options_to_parameters(options: Options) -> tuple[tuple[str, str], ...]:
             pairs.extend((name, stop) for stop in value)
         elif isinstance(value, bool):
             pairs.append((name, "true" if value else "false"))
+        elif isinstance(value, str):
+            pairs.append((name, value))
         else:
             pairs.append((name, _number_text(value)))
     return tuple(pairs)
@@ -164,6 +179,12 @@ def _checked(name: str, value: Json, rule: OptionRule) -> Json:
     if rule.kind == "boolean":
         if not isinstance(value, bool):
             raise _type_error(name, value, rule)
+        return value
+    if rule.kind == "string":
+        if not isinstance(value, str):
+            raise _type_error(name, value, rule)
+        if not rule.accepts(value):
+            raise _range_error(name, value, rule)
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _type_error(name, value, rule)
@@ -189,6 +210,8 @@ def _stops(name: str, value: Json, rule: OptionRule) -> tuple[str, ...]:
 
 
 def _converted(name: str, text: str, rule: OptionRule) -> Json:
+    if rule.kind == "string":
+        return text
     if rule.kind == "integer" and _INTEGER.fullmatch(text):
         return int(text)
     if rule.kind == "float32" and _FLOAT.fullmatch(text):
@@ -203,7 +226,7 @@ def _type_error(name: str, value: Json, rule: OptionRule) -> OptionError:
     return OptionError(name, f'option "{name}" must be of type {rule.kind}, not {_described(value)}; {rule.expected}')
 
 
-def _range_error(name: str, value: float, rule: OptionRule) -> OptionError:
+def _range_error(name: str, value: float | str, rule: OptionRule) -> OptionError:
     return OptionError(name, f'option "{name}" can\'t be {_described(value)}; {rule.expected}')
 
 

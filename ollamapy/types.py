@@ -50,6 +50,8 @@ class Options:
     num_batch: int | None = None
     num_gpu: int | None = None
     main_gpu: int | None = None
+    split_mode: str | None = None
+    tensor_split: str | None = None
     use_mmap: bool | None = None
     num_thread: int | None = None
     num_keep: int | None = None

@@ -66,7 +66,9 @@ class LoadModel(Message, frozen=True):
     model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp. `shards` are all files of a split
     model in order, `path` the first of them; empty for a whole one. `projector` encodes images, "" where there is none.
     Tokens are guessed ahead if `speculates`, from earlier text and by the model in the file `draft`, if there is one.
-    Prefixes outlive the worker in `state_folder`, which holds `state_bytes` at most; 0 keeps none.
+    Prefixes outlive the worker in `state_folder`, which holds `state_bytes` at most; 0 keeps none. `devices` are the
+    accelerators that may be used, by ggml's names, empty for llama.cpp's own choice; `main_gpu` and `tensor_split`, the
+    shares of each, count in them.
     """
 
     path: str
@@ -88,6 +90,13 @@ class LoadModel(Message, frozen=True):
     speculates: bool = True
     state_folder: str = ""
     state_bytes: int = 0
+    devices: list[str] = []
+    tensor_split: list[float] = []
+    split_mode: Literal["none", "layer", "row", "tensor"] = "layer"
+
+
+class Measure(Message, frozen=True):
+    """Answered by `Devices`. Sent before `LoadModel`, any number of times."""
 
 
 class Quantize(Message, frozen=True):
@@ -196,6 +205,27 @@ class Hello(Message, frozen=True):
     pid: int
 
 
+class Device(msgspec.Struct, frozen=True, array_like=True):
+    """An accelerator as ggml knows it; `kind` is `gpu` or `igpu`, sizes are bytes."""
+
+    name: str
+    library: str
+    kind: Literal["gpu", "igpu"]
+    description: str
+    total: int
+    free: int
+
+
+class Devices(Message, frozen=True):
+    """Answer to `Measure`: the accelerators in ggml's order, with what is free now."""
+
+    devices: list[Device]
+
+
+class Beat(Message, frozen=True):
+    """Steps come to an end, also where nothing is said of them. Sent at most once a second."""
+
+
 class LoadProgress(Message, frozen=True):
     """`fraction` of the weights that are loaded, 0 to 1."""
 
@@ -203,7 +233,7 @@ class LoadProgress(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """The model is loaded. Sizes are bytes; `size_vram` of `size` lie on accelerators."""
+    """The model is loaded. Sizes are bytes; `size_vram` of `size` lie on accelerators, `buffers` tells them by name."""
 
     n_ctx: int
     n_ctx_train: int
@@ -218,6 +248,7 @@ class Ready(Message, frozen=True):
     adds_bos: bool
     adds_eos: bool
     description: str
+    buffers: dict[str, int] = {}
 
 
 class LoadFailed(Message, frozen=True):
@@ -328,10 +359,10 @@ class Failed(Message, frozen=True):
 
 
 FileTask = Quantize | Translate
-ToWorker = LoadModel | FileTask | Unload | Generate | Cancel | Embed | Tokenize | Detokenize
+ToWorker = LoadModel | Measure | FileTask | Unload | Generate | Cancel | Embed | Tokenize | Detokenize
 Loading = LoadProgress | Ready | LoadFailed
 FileReport = FileProgress | FileDone | FileFailed
-FromWorker = Hello | Loading | FileReport | Step | Embeddings | Tokens | Text | Failed
+FromWorker = Hello | Devices | Beat | Loading | FileReport | Step | Embeddings | Tokens | Text | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

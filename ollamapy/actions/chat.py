@@ -53,7 +53,7 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
     spec = await prepare_load(services, found, options)
     told = trained_length_told(found.header.context_length or 0)
     async with told, services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
-        prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
+        prompt = await _prompt(services, lease, found, request, ask, lease.num_ctx)
         check_bias(request.logit_bias, lease)
         if request.count_prompt:
             prompt = await counted_prompt(lease.runner, prompt)
@@ -64,8 +64,8 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
             grammar = await grammar_of_call(lease.runner, ask.template_source, ask.tools, thinks=bool(ask.think))
             ask = replace(ask, grammar=grammar)
         if request.count_prompt:
-            yield await _counted(lease, ask, prompt, spec.num_ctx)
-        async with aclosing(stream_answer(lease, ask, prompt, spec.num_ctx)) as chunks:
+            yield await _counted(lease, ask, prompt, lease.num_ctx)
+        async with aclosing(stream_answer(lease, ask, prompt, lease.num_ctx)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

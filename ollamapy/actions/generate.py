@@ -58,14 +58,14 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
     spec = await prepare_load(services, found, options)
     told = trained_length_told(found.header.context_length or 0)
     async with told, services.scheduler.acquire(spec, request.keep_alive_seconds) as lease:
-        prompt = await _prompt(services, lease, found, request, ask, spec.num_ctx)
+        prompt = await _prompt(services, lease, found, request, ask, lease.num_ctx)
         check_bias(request.logit_bias, lease)
         if request.render_only:
             yield Chunk(rendered=prompt.text)
             return
         echo = await _echo(lease, request) if request.echo else ""
         answer = _scored_prompt if ask.prompt_logprobs and options.num_predict == 0 else stream_answer
-        async with aclosing(answer(lease, ask, prompt, spec.num_ctx)) as chunks:
+        async with aclosing(answer(lease, ask, prompt, lease.num_ctx)) as chunks:
             async for chunk in chunks:
                 yield replace(chunk, content=echo + chunk.content) if echo else chunk
                 echo = ""

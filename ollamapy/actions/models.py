@@ -13,6 +13,7 @@ from ollamapy.errors import InvalidFileError, LoadError, ManifestError, ModelNot
 from ollamapy.gguf import Header, check_file
 from ollamapy.names import Digest, ModelName
 from ollamapy.parsing.choice import choose_template
+from ollamapy.scheduler.shape import ModelShape, shape_of
 from ollamapy.store import Model, Store, StoredManifest, capabilities, load_model
 from ollamapy.template.fallback import fallback_template
 
@@ -21,7 +22,7 @@ CACHED_MODELS = 256
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A stored model, the header of its weights and what it can do.
+    """A stored model, the header of its weights, what it takes in memory and what it can do.
 
     `tool_template` is a second template that some files have, for chats with tools; empty if there is none. `draft` is
     the header of its draft model, if it has one that can be used.
@@ -29,6 +30,7 @@ class ResolvedModel:
 
     model: Model
     header: Header
+    shape: ModelShape
     capabilities: tuple[str, ...]
     template_source: str
     tool_template: str = ""
@@ -109,12 +111,20 @@ def is_current(header: Header) -> bool:
     return header.stamp == read_stamp(header.path)
 
 
+def model_shape(model: Model, header: Header, draft: Header | None) -> ModelShape:
+    """Return what a model takes in memory, all of its files counted; raises InvalidFileError. Blocks."""
+    companions = (*model.adapters, *model.projectors[:1])
+    companion_bytes = sum(path.stat().st_size for path in companions if path.exists())
+    return shape_of(header, companion_bytes, shape_of(draft) if draft is not None else None)
+
+
 def read_model(store: Store, name: ModelName, go_templates: bool | None = None) -> ResolvedModel:
     """Read a model from the store; blocks."""
     model = load_model(store, name)
     try:
         header = model.header()
         draft = usable_draft(model.drafts[0] if model.drafts else None, header)
+        shape = model_shape(model, header, draft)
     except InvalidFileError as exc:
         raise ManifestError(
             f"model '{name}' is damaged ({exc.message}); remove it with `ollamapy rm`, and create or pull it again"
@@ -125,4 +135,4 @@ def read_model(store: Store, name: ModelName, go_templates: bool | None = None) 
     abilities = capabilities(model, header, template, tool_template)
     if template is None:
         template = fallback_template(str(name)) if "completion" in abilities else ""
-    return ResolvedModel(model, header, abilities, template, tool_template, draft)
+    return ResolvedModel(model, header, shape, abilities, template, tool_template, draft)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ollamapy.actions.list import details_record
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.services import Services
-from ollamapy.dialects.native import DetailsRecord, LoadedRecord, local_time
+from ollamapy.dialects.native import DetailsRecord, LoadedRecord, WaitingRecord, local_time
 from ollamapy.errors import OllamapyError
 from ollamapy.scheduler.spec import LoadedModel
 
@@ -17,6 +17,14 @@ DELETED = DetailsRecord(
 async def list_loaded(services: Services) -> list[LoadedRecord]:
     """Return the models that are loaded or being loaded, the one that stays longest first."""
     return [loaded_record(loaded, await _find(services, loaded.name)) for loaded in services.scheduler.loaded()]
+
+
+def list_waiting(services: Services) -> list[WaitingRecord]:
+    """Return the requests that wait for a model, in their order."""
+    return [
+        WaitingRecord(model=request.name, seconds=round(request.seconds, 1), reason=request.reason)
+        for request in services.scheduler.waiting()
+    ]
 
 
 def loaded_record(loaded: LoadedModel, found: ResolvedModel | None) -> LoadedRecord:
@@ -36,6 +44,8 @@ def loaded_record(loaded: LoadedModel, found: ResolvedModel | None) -> LoadedRec
         draft_tokens=loaded.draft_tokens,
         accepted_tokens=loaded.accepted_tokens,
         state=loaded.state,
+        progress=round(loaded.progress, 2) if loaded.state == "loading" else 0.0,
+        reason=loaded.reason,
     )
 
 

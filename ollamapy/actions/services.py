@@ -15,7 +15,8 @@ from ollamapy.config import Settings
 from ollamapy.names import Digest
 from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
-from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec
+from ollamapy.scheduler.devices import Machine
+from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec, WaitingRequest
 from ollamapy.store import Store
 
 RunFileTask = Callable[[wire.FileTask], AsyncGenerator[wire.FileProgress, None]]
@@ -29,6 +30,12 @@ class Scheduler(Protocol):
 
     def loaded(self) -> Sequence[LoadedModel]:
         """Return what is in memory."""
+
+    def waiting(self) -> Sequence[WaitingRequest]:
+        """Return the requests that have no model yet, in their order."""
+
+    async def machine(self) -> Machine:
+        """Measure the memory that there is for models."""
 
     async def unload(self, key: str) -> None:
         """Unload a model as soon as it is idle."""

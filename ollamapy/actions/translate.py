@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ollamapy import wire
-from ollamapy.actions.models import ResolvedModel
+from ollamapy.actions.models import ResolvedModel, model_shape
 from ollamapy.actions.services import Services
 from ollamapy.convert import Layout, check_layout, find_layout
 from ollamapy.errors import InvalidFileError, LoadError, ManifestError, RunnerError, UnsupportedError
@@ -123,4 +123,4 @@ def _with_translations(store: Store, found: ResolvedModel) -> ResolvedModel:
     except InvalidFileError as exc:
         raise LoadError(f"could not load {model.name}: {exc.message}") from exc
     replaced = replace(model, weights=weights, shards=shards, projectors=tuple(projectors))
-    return replace(found, model=replaced, header=header)
+    return replace(found, model=replaced, header=header, shape=model_shape(replaced, header, found.draft))

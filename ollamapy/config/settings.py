@@ -83,7 +83,40 @@ class Settings:
     load_timeout_seconds: float = setting(
         "OLLAMA_LOAD_TIMEOUT", parse_timeout, "5m", "how long a load may make no progress; 0 is without limit"
     )
-    max_loaded_models: int = setting("OLLAMA_MAX_LOADED_MODELS", parse_count, "0", "most models loaded at once; 0: one")
+    step_timeout_seconds: float = setting(
+        "OLLAMAPY_STEP_TIMEOUT",
+        parse_timeout,
+        "5m",
+        "how long a worker that answers may make no progress; 0 is without limit",
+    )
+    max_loaded_models: int = setting(
+        "OLLAMA_MAX_LOADED_MODELS",
+        parse_count,
+        "0",
+        "most models loaded at once; 0: three for each GPU, three without one",
+    )
+    preload: tuple[str, ...] = setting(
+        "OLLAMAPY_PRELOAD", parse_list, "", "models that are loaded at the start, separated by commas"
+    )
+    pin: tuple[str, ...] = setting(
+        "OLLAMAPY_PIN",
+        parse_list,
+        "",
+        "models that are loaded at the start and never make room for others, separated by commas",
+    )
+    gpu_overhead_bytes: int = setting(
+        "OLLAMA_GPU_OVERHEAD", parse_room, "0", "memory to leave free on each GPU, such as 1G"
+    )
+    sched_spread: bool = setting(
+        "OLLAMA_SCHED_SPREAD", parse_bool, "false", "spread each model over all GPUs, also where one would do"
+    )
+    igpu_enable: bool | None = setting(
+        "OLLAMA_IGPU_ENABLE", parse_choice, "", "true or false: use integrated GPUs (default: where they help)"
+    )
+    vulkan: bool = setting("OLLAMA_VULKAN", parse_bool, "true", "use GPUs through Vulkan")
+    llm_library: str = setting(
+        "OLLAMA_LLM_LIBRARY", str, "", "the only library whose GPUs are used, such as cuda or vulkan (default: all)"
+    )
     num_parallel: int = setting(
         "OLLAMA_NUM_PARALLEL",
         parse_count,

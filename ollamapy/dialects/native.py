@@ -102,7 +102,10 @@ class ListRecord(Record, frozen=True, kw_only=True):
 
 
 class LoadedRecord(Record, frozen=True, kw_only=True):
-    """One model of /api/ps. Sizes are bytes; `kv_cells` are shared by all requests, `context_length` bounds one."""
+    """One model of /api/ps. Sizes are bytes; `kv_cells` are shared by all requests, `context_length` bounds one.
+
+    `progress` goes from 0 to 1 while the model loads, `reason` says why it is in memory, or on its way out.
+    """
 
     name: str
     model: str
@@ -117,12 +120,23 @@ class LoadedRecord(Record, frozen=True, kw_only=True):
     draft_tokens: int = 0
     accepted_tokens: int = 0
     state: str = ""
+    progress: float = 0.0
+    reason: str = ""
+
+
+class WaitingRecord(Record, frozen=True, kw_only=True):
+    """A request of /api/ps that has no model yet, for how long and why."""
+
+    model: str
+    seconds: float
+    reason: str
 
 
 class LoadedListRecord(Record, frozen=True, kw_only=True):
     """GET /api/ps."""
 
     models: list[LoadedRecord]
+    waiting: list[WaitingRecord] = []
 
 
 class FunctionRecord(Record, frozen=True, kw_only=True, omit_defaults=False):

@@ -56,6 +56,14 @@ def load_stall_error(name: str, seconds: float) -> WorkerTimeoutError:
     )
 
 
+def step_stall_error(name: str, seconds: float) -> WorkerTimeoutError:
+    """Return the error for a worker that is busy and has said nothing for too long."""
+    return WorkerTimeoutError(
+        f"the worker process of {name} made no progress for {seconds:g} seconds and was ended; send the request again, "
+        "and set OLLAMAPY_STEP_TIMEOUT to wait longer"
+    )
+
+
 def describe_exit(exit_code: int | None) -> str:
     """Return how a process ended, as the rest of a sentence about it."""
     if exit_code is None:

@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, Sequence
 
 from ollamapy import wire
 from ollamapy.errors import LoadError
+from ollamapy.runner.failures import load_exit_error
 from ollamapy.runner.file_task import run_file_task
-from ollamapy.runner.process import DEFAULT_GRACE, PACKAGE_FOLDER, Grace, WorkerProcess, spawn_worker
+from ollamapy.runner.process import DEFAULT_GRACE, PACKAGE_FOLDER, Grace, Listener, WorkerProcess, spawn_worker
 from ollamapy.runner.runner import Runner
 
 
@@ -44,13 +45,18 @@ class WorkerPool:
         *,
         keep_spare: bool,
         load_timeout_seconds: float = math.inf,
+        step_timeout_seconds: float = math.inf,
         spare_delay_seconds: float = 5.0,
+        measure_seconds: float = 60.0,
         grace: Grace = DEFAULT_GRACE,
     ) -> None:
         self._command = tuple(command)
         self._keep_spare = keep_spare
+        self._is_closed = self._is_spawning = False
         self._load_timeout_seconds = load_timeout_seconds
+        self._step_timeout_seconds = step_timeout_seconds
         self._spare_delay_seconds = spare_delay_seconds
+        self._measure_seconds = measure_seconds
         self._grace = grace
         self._spare: WorkerProcess | None = None
         self._refill: asyncio.Task[None] | None = None
@@ -66,8 +72,58 @@ class WorkerPool:
     def runner(self, name: str, load: wire.LoadModel) -> Runner:
         """Return a runner, not started yet; `name` is what error messages call the model."""
         return Runner(
-            name, load, self._take, load_timeout_seconds=self._load_timeout_seconds, on_ready=self._plan_refill
+            name,
+            load,
+            self._take,
+            load_timeout_seconds=self._load_timeout_seconds,
+            step_timeout_seconds=self._step_timeout_seconds,
+            on_ready=self._plan_refill,
         )
+
+    async def measure(self) -> list[wire.Device]:
+        """Let the spare worker tell which accelerators there are and what is free; raises LoadError where none can.
+
+        Where there is no spare one is started, which then is the spare.
+        """
+        worker = await self._take()
+        answer: asyncio.Future[list[wire.Device]] = asyncio.get_running_loop().create_future()
+
+        def on_message(message: wire.FromWorker) -> None:
+            if isinstance(message, wire.Devices) and not answer.done():
+                answer.set_result(message.devices)
+
+        def on_end(why: str = "") -> None:
+            if not answer.done():
+                answer.set_exception(load_exit_error("a worker", worker.exit_code, worker.log_tail or why))
+
+        worker.attach(Listener(on_message, on_end, on_end))
+        try:
+            async with asyncio.timeout(self._measure_seconds):
+                worker.post(wire.Measure())
+                devices = await answer
+        except BaseException as exc:
+            worker.kill()
+            await worker.end()
+            if isinstance(exc, TimeoutError):
+                raise LoadError(f"a worker did not tell its devices within {self._measure_seconds:g} seconds") from exc
+            raise
+        worker.detach(wire.Hello(worker.pid))
+        await self._keep(worker)
+        return devices
+
+    def warm(self) -> None:
+        """Start a spare worker now where there is none and none has been started."""
+        if self._keep_spare and self.spare_pid is None and not self._is_spawning:
+            if self._refill is not None:
+                self._refill.cancel()
+            self._refill = asyncio.create_task(self._start_spare(0.0))
+
+    async def _keep(self, worker: WorkerProcess) -> None:
+        """Make a worker the spare, unless there is one by now."""
+        if self._is_closed or self.spare_pid is not None:
+            await worker.end()
+        else:
+            self._spare = worker
 
     def run_file_task(self, task: wire.FileTask) -> AsyncGenerator[wire.FileProgress, None]:
         """Do work on a file in a process of its own; see `run_file_task`."""
@@ -81,7 +137,7 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Stop the spare and keep none from now on; runners are stopped by their owners."""
-        self._keep_spare = False
+        self._keep_spare, self._is_closed = False, True
         if self._refill is not None:
             self._refill.cancel()
             await asyncio.wait({self._refill})
@@ -100,11 +156,14 @@ class WorkerPool:
 
     def _plan_refill(self) -> None:
         if self._keep_spare and self.spare_pid is None and (self._refill is None or self._refill.done()):
-            self._refill = asyncio.create_task(self._start_spare())
+            self._refill = asyncio.create_task(self._start_spare(self._spare_delay_seconds))
 
-    async def _start_spare(self) -> None:
-        await asyncio.sleep(self._spare_delay_seconds)
+    async def _start_spare(self, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        self._is_spawning = True
         try:
-            self._spare = await spawn_worker(self._command, self._grace)
+            await self._keep(await spawn_worker(self._command, self._grace))
         except LoadError as exc:
             _log.warning("no spare worker: %s", exc.message)
+        finally:
+            self._is_spawning = False

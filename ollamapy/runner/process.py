@@ -95,6 +95,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self.has_ended:
             listener.on_end()
 
+    def detach(self, greeting: wire.Hello) -> None:
+        """Keep the messages from now on for the next listener, who is greeted first."""
+        self._listener = None
+        self._backlog = [greeting]
+
     def post(self, message: wire.Message) -> None:
         """Queue a message for the worker without waiting; nothing happens once its input is closed."""
         stdin = self._stdin()

@@ -19,6 +19,7 @@ from ollamapy.runner.failures import (
     load_failed_error,
     load_stall_error,
     request_error,
+    step_stall_error,
 )
 from ollamapy.runner.log import last_words, without_folders
 from ollamapy.runner.process import Listener, WorkerProcess
@@ -46,6 +47,7 @@ class Runner:
         spawn: Spawn,
         *,
         load_timeout_seconds: float = math.inf,
+        step_timeout_seconds: float = math.inf,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
@@ -55,6 +57,9 @@ class Runner:
         self._load = load
         self._spawn = spawn
         self._load_timeout_seconds = load_timeout_seconds if load_timeout_seconds > 0 else math.inf
+        self._step_timeout_seconds = step_timeout_seconds
+        self._heard_at = 0.0  # when the worker last spoke, or was first asked something after a rest
+        self._step_timer: asyncio.TimerHandle | None = None
         self._on_ready = on_ready
         self._on_progress: OnProgress | None = None
         self._worker: WorkerProcess | None = None
@@ -139,6 +144,7 @@ class Runner:
         Raises ContextLengthError, InvalidInputError, CapacityError, WorkerExitedError and other RunnerErrors.
         """
         worker = self._ready_worker()
+        self._watch_steps()
         mailbox: asyncio.Queue[wire.Output | OllamapyError] = asyncio.Queue()
         self._mailboxes[request.id] = mailbox
         is_running = True
@@ -181,6 +187,7 @@ class Runner:
 
     async def _ask(self, request_id: int, question: wire.Message, kind: type[A]) -> A:
         worker = self._ready_worker()
+        self._watch_steps()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._questions[request_id] = future
         try:
@@ -203,6 +210,7 @@ class Runner:
 
     def _on_message(self, message: wire.FromWorker) -> None:
         if self.state == "ready":
+            self._heard_at = asyncio.get_running_loop().time()
             self._on_answer(message)
         elif self.state == "starting":
             self._on_load_message(message)
@@ -220,7 +228,7 @@ class Runner:
         elif isinstance(message, wire.Failed):
             clean = msgspec.structs.replace(message, error=self._without_folders(message.error))
             self._fail(message.id, request_error(clean))
-        else:
+        elif not isinstance(message, wire.Beat):
             self._on_garbage(f"{type(message).__name__} came after the model was loaded")
 
     def _on_load_message(self, message: wire.FromWorker) -> None:
@@ -252,9 +260,30 @@ class Runner:
     def _on_stall(self) -> None:
         self._break(lambda: load_stall_error(self.name, self._load_timeout_seconds))
 
+    def _watch_steps(self) -> None:
+        """Notice when requests run and the worker says nothing: one of its steps does not end."""
+        loop = asyncio.get_running_loop()
+        if not self._mailboxes and not self._questions:
+            self._heard_at = loop.time()
+        if self._step_timer is None and math.isfinite(self._step_timeout_seconds):
+            self._step_timer = loop.call_later(self._step_timeout_seconds, self._check_steps)
+
+    def _check_steps(self) -> None:
+        self._step_timer = None
+        if self.state != "ready" or not (self._mailboxes or self._questions):
+            return
+        loop = asyncio.get_running_loop()
+        left = self._heard_at + self._step_timeout_seconds - loop.time()
+        if left > 0:
+            self._step_timer = loop.call_later(left, self._check_steps)
+        else:
+            self._break(lambda: step_stall_error(self.name, self._step_timeout_seconds))
+
     def _on_end(self) -> None:
         self._ended.set()
         self._cancel_stall_timer()
+        if self._step_timer is not None:
+            self._step_timer.cancel()
         if self.state in ("starting", "ready"):
             _log.error("worker %s of %s %s", self.pid, self.name, describe_exit(self.exit_code))
             error = self._load_exit_error if self.state == "starting" else self._exit_error

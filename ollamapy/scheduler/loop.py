@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from ollamapy import wire
 from ollamapy.errors import LoadError, OllamapyError, QueueFullError, ServiceError
 from ollamapy.scheduler.backoff import Failure, FailureKind, find_block, recent
 from ollamapy.scheduler.clock import Clock, SystemClock, Timer
+from ollamapy.scheduler.devices import Machine
 from ollamapy.scheduler.policy import (
     Decision,
     Grant,
@@ -24,10 +26,25 @@ from ollamapy.scheduler.policy import (
     RequestView,
     Unload,
     decide,
+    explain,
     next_change,
+    remaining,
     shutdown_error,
 )
-from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec, ModelRunner, ModelState, load_shape
+from ollamapy.scheduler.spec import (
+    Lease,
+    LoadedModel,
+    LoadSpec,
+    ModelRunner,
+    ModelState,
+    WaitingRequest,
+    covered_context,
+    load_shape,
+)
+
+MODELS_PER_DEVICE = 3
+FRESH_SECONDS = 1.0  # for how long a measurement of free memory counts
+ENDLESS = Machine(host_total_bytes=1 << 62, host_free_bytes=1 << 62)
 
 _log = logging.getLogger("ollamapy.scheduler")
 
@@ -59,10 +76,12 @@ class _Request:
 class _Model:
     """A slot and what is in it."""
 
-    def __init__(self, model_id: int, spec: LoadSpec, keep_alive_seconds: float) -> None:
+    def __init__(self, model_id: int, spec: LoadSpec, keep_alive_seconds: float, reason: str) -> None:
         self.id = model_id
         self.spec = spec
         self.state: ModelState = "loading"
+        self.reason = reason
+        self.is_measured = False
         self.keep_alive_seconds = keep_alive_seconds
         self.busy = 0
         self.idle_since = 0.0
@@ -82,6 +101,9 @@ class _Model:
 class Scheduler:
     """Loads models on demand, hands out leases first come first served, and evicts what is idle.
 
+    At most `max_loaded` models are loaded at once, 0 for three per accelerator, or three. `survey` measures the memory
+    of the machine, `prepare` is told which model is going to be loaded once there is room. `pinned` are names.
+
     Its task starts with the first call and ends with `close`; all public methods belong to one event loop.
     """
 
@@ -92,6 +114,9 @@ class Scheduler:
         clock: Clock | None = None,
         *,
         max_loaded: int,
+        survey: Callable[[], Awaitable[Machine]] | None = None,
+        prepare: Callable[[LoadSpec], None] | None = None,
+        pinned: Collection[str] = (),
         patience_seconds: float = 5.0,
         drain_seconds: float = 5.0,
     ) -> None:
@@ -99,6 +124,13 @@ class Scheduler:
         self._launch = launch
         self._clock = clock or SystemClock()
         self._max_loaded = max_loaded
+        self._survey = survey
+        self._prepare = prepare
+        self._pinned = frozenset(pinned)
+        self._machine = None if survey else ENDLESS
+        self._measured_at = -math.inf
+        self._surveying: asyncio.Future[Machine] | None = None
+        self._prepared = ""
         self._patience_seconds = patience_seconds
         self._drain_seconds = drain_seconds
         self._ids = itertools.count(1)
@@ -136,6 +168,19 @@ class Scheduler:
         """Return the models that are loaded, loading or stopping, the one that stays longest first."""
         lines = [self._describe(model) for model in self._models.values()]
         return sorted(lines, key=lambda line: line.expires_at, reverse=True)
+
+    def waiting(self) -> list[WaitingRequest]:
+        """Return the requests that have no model yet, in their order, with the reasons."""
+        reasons, now = explain(self._picture()), self._clock.now()
+        return [
+            WaitingRequest(request.spec.name, now - request.since, reasons.get(request.id, "it has just come"))
+            for request in self._waiting.values()
+        ]
+
+    async def machine(self) -> Machine:
+        """Measure the machine, and return it without what the loaded models take of it unseen."""
+        machine = await self._survey() if self._survey else ENDLESS
+        return remaining(machine, self._picture().models) or machine
 
     async def unload(self, key: str) -> None:
         """Unload the model of this key when it is idle, and wait for that; one in use goes later, without a wait."""
@@ -182,30 +227,73 @@ class Scheduler:
                 self._carry_out(decision)
         for request in list(self._waiting.values())[self._settings.max_queue :]:
             self._refuse(request, QueueFullError())
+        self._look_ahead()
         self._set_timer(next_change(self._picture()))
+
+    def _look_ahead(self) -> None:
+        """Measure the memory for what has to be loaded, and let what the next load needs be prepared."""
+        loaded = {model.spec.key for model in self._models.values() if model.state != "stopping"}
+        ahead = [request.spec for request in self._waiting.values() if request.spec.key not in loaded]
+        if any(spec.shape is not None for spec in ahead) and self._survey and not self._is_measured():
+            self._start_survey(self._survey)
+        if ahead and self._prepare is not None and self._prepared != ahead[0].key:
+            self._prepared = ahead[0].key
+            self._prepare(ahead[0])
+
+    def _is_measured(self) -> bool:
+        return self._survey is None or self._clock.now() - self._measured_at < FRESH_SECONDS
+
+    def _start_survey(self, survey: Callable[[], Awaitable[Machine]]) -> None:
+        if self._surveying is None:
+            seen = {model.id for model in self._models.values() if model.state != "loading"}
+            self._surveying = asyncio.ensure_future(survey())
+            self._surveying.add_done_callback(lambda task: self._post(lambda: self._on_survey(task, seen)))
+
+    def _on_survey(self, task: asyncio.Future[Machine], seen: Collection[int]) -> None:
+        self._surveying = None
+        if not task.cancelled():
+            self._machine, self._measured_at = task.result(), self._clock.now()
+            for model in self._models.values():
+                model.is_measured = model.id in seen
+
+    def _most_loaded(self) -> int:
+        devices = len(self._machine.devices) if self._machine else 0
+        return self._max_loaded or MODELS_PER_DEVICE * max(devices, 1)
 
     def _picture(self) -> Picture:
         now = self._clock.now()
         blocks = {shape: find_block(failures, now) for shape, failures in self._failures.items()}
         return Picture(
             now=now,
-            models=tuple(
-                ModelView(m.id, m.spec, m.state, m.busy, m.idle_since, m.expires_at) for m in self._models.values()
-            ),
+            models=tuple(self._view(model) for model in self._models.values()),
             waiting=tuple(RequestView(r.id, r.spec, r.since) for r in self._waiting.values()),
-            max_loaded=self._max_loaded,
+            max_loaded=self._most_loaded(),
             patience_seconds=self._patience_seconds,
             blocked={shape: block for shape, block in blocks.items() if block is not None},
             close_at=self._close_at,
+            machine=self._machine if self._is_measured() else None,
+        )
+
+    def _view(self, model: _Model) -> ModelView:
+        return ModelView(
+            id=model.id,
+            spec=model.spec,
+            state=model.state,
+            busy=model.busy,
+            idle_since=model.idle_since,
+            expires_at=model.expires_at,
+            is_pinned=model.spec.name in self._pinned,
+            is_measured=model.is_measured,
         )
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
             case Load(spec=spec, reason=reason):
                 _log.info("loading %s: %s", spec.name, reason)
-                self._load(spec)
+                self._load(spec, reason)
             case Unload(model_id=model_id, reason=reason):
                 _log.info("unloading %s: %s", self._models[model_id].spec.name, reason)
+                self._models[model_id].reason = reason
                 self._stop(self._models[model_id])
             case Grant(request_id=request_id, model_id=model_id):
                 self._grant(self._waiting.pop(request_id), self._models[model_id])
@@ -218,6 +306,8 @@ class Scheduler:
         self._timer = self._clock.call_at(when, lambda: self._post(_nothing)) if math.isfinite(when) else None
 
     def _abandon(self) -> None:
+        if self._surveying is not None:
+            self._surveying.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self._close_at = self._close_at if self._close_at is not None else self._clock.now()
@@ -246,7 +336,10 @@ class Scheduler:
         model.busy += 1
         request.model = model
         waited = self._clock.now() - request.since
-        request.lease.set_result(Lease(model.runner, model.ready, waited, model.spec.num_ctx))
+        num_ctx = min(request.spec.num_ctx or model.spec.num_ctx, covered_context(model.spec))
+        if num_ctx > model.spec.num_ctx:
+            model.spec = replace(model.spec, num_ctx=num_ctx)
+        request.lease.set_result(Lease(model.runner, model.ready, waited, num_ctx))
 
     def _refuse(self, request: _Request, error: OllamapyError) -> None:
         del self._waiting[request.id]
@@ -255,8 +348,9 @@ class Scheduler:
 
     # ---- models
 
-    def _load(self, spec: LoadSpec) -> None:
-        model = _Model(next(self._ids), spec, self._settings.keep_alive_seconds)
+    def _load(self, spec: LoadSpec, reason: str) -> None:
+        self._prepared = ""
+        model = _Model(next(self._ids), spec, self._settings.keep_alive_seconds, reason)
         self._models[model.id] = model
         model.loading = asyncio.create_task(self._start(model))
         model.loading.add_done_callback(lambda task: self._post(lambda: self._on_loaded(model, task)))
@@ -276,6 +370,7 @@ class Scheduler:
             self._on_load_failed(model, error)
             return
         model.state = "ready"
+        self._measured_at = -math.inf
         model.ready = task.result()
         model.idle_since = self._clock.now()
         model.watching = asyncio.create_task(model.runner.wait_exit())
@@ -292,6 +387,7 @@ class Scheduler:
             error = LoadError(f"could not load {model.spec.name}: an internal error, see the server's log")
             _log.error("loading %s failed unexpectedly", model.spec.name, exc_info=cause)
         self._note_failure(model, "load", error.message)
+        model.reason = error.message
         for request in list(self._waiting.values()):
             if load_shape(model.spec) == load_shape(request.spec):  # others may have more luck with a load of their own
                 self._refuse(request, error)
@@ -303,6 +399,7 @@ class Scheduler:
                 reason = f"its worker process ended by itself with code {model.runner.exit_code}"
                 _log.error("dropping %s: %s", model.spec.name, reason)
                 self._note_failure(model, "exit", reason)
+                model.reason = reason
                 self._stop(model)
 
     def _note_failure(self, model: _Model, kind: FailureKind, reason: str) -> None:
@@ -329,6 +426,7 @@ class Scheduler:
         if error is not None:
             _log.error("unloading %s failed", model.spec.name, exc_info=error)
         del self._models[model.id]
+        self._measured_at = -math.inf
         model.gone.set_result(None)
 
     def _on_unload(self, key: str, found: asyncio.Future[_Model | None]) -> None:
@@ -352,6 +450,7 @@ class Scheduler:
             expires_at,
             runner.draft_tokens if runner else 0,
             runner.accepted_tokens if runner else 0,
+            model.reason,
         )
 
 

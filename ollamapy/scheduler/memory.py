@@ -1,4 +1,4 @@
-"""How much memory a model's KV cache may take, and how many tokens of context that is."""
+"""The host's memory, and how many tokens a model's KV cache may hold."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
-BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
-
-
-def kv_bytes_per_token(layers: int, kv_heads: int, head_size: int, cache_type: str = "f16") -> int:
-    """Return the KV cache's bytes for one token: a key and a value in each layer."""
-    return int(2 * layers * kv_heads * head_size * BYTES_PER_VALUE[cache_type])
 
 
 def pool_cells(num_ctx: int, parallel: int, free_bytes: int, bytes_per_token: int) -> int:
@@ -40,6 +34,12 @@ def free_memory_bytes() -> int:
         if limit is not None and usage is not None:
             free = min(free, max(limit - usage, 0))
     return free
+
+
+def total_memory_bytes() -> int:
+    """Return the machine's memory, or the limit of our control group where that is less."""
+    limits = [limit for path, _ in CGROUPS if (limit := _read_number(path)) is not None]
+    return min([_physical_bytes(), *limits])
 
 
 def _available_bytes() -> int:

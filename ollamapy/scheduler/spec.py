@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from ollamapy import wire
+from ollamapy.scheduler.placement import Placement, Wish
+from ollamapy.scheduler.shape import ModelShape
 
 ModelState = Literal["loading", "ready", "stopping"]
 _FILES = ("path", "adapters", "shards", "projector", "draft")  # of LoadModel: the key has them
@@ -67,13 +69,29 @@ class ModelRunner(Protocol):
 class LoadSpec:
     """A model as it has to be loaded. `key` says which model it is: two specs of one key never run side by side.
 
-    `name` is for display, `num_ctx` the tokens that one request may use (`load.n_ctx` counts the cells of all).
+    `name` is for display, `num_ctx` the tokens that one request may use, 0 for what the memory allows (`load.n_ctx`
+    counts the cells of all). A spec with a `shape` gets the rest of its `load` from a placement; `wished` then is what
+    it was before.
     """
 
     name: str
     key: str
     load: wire.LoadModel
     num_ctx: int
+    shape: ModelShape | None = None
+    wish: Wish = field(default_factory=Wish)
+    placement: Placement | None = None
+    wished: LoadSpec | None = None
+
+    def placed(self, placement: Placement) -> LoadSpec:
+        """Return the spec as it is loaded there."""
+        load = placement.applied(self.load)
+        return replace(self, load=load, num_ctx=placement.num_ctx, placement=placement, wished=self)
+
+    @property
+    def origin(self) -> LoadSpec:
+        """The spec as it was asked for."""
+        return self.wished or self
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,8 @@ class LoadedModel:
     """A line of `ps`. `ready` is None while loading, when `progress` goes from 0 to 1.
 
     `expires_at` is in seconds since the epoch, math.inf for never; for a model in use it is what would be if it went
-    idle now. Of the `draft_tokens` that were guessed ahead so far, `accepted_tokens` came true.
+    idle now. Of the `draft_tokens` that were guessed ahead so far, `accepted_tokens` came true. `reason` says why it is
+    as it is.
     """
 
     spec: LoadSpec
@@ -102,6 +121,7 @@ class LoadedModel:
     expires_at: float
     draft_tokens: int = 0
     accepted_tokens: int = 0
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -109,9 +129,18 @@ class LoadedModel:
         return self.spec.name
 
 
-def model_key(path: str, others: Sequence[str] = ()) -> str:
-    """Return the key of a model: its weights and the other files that it is loaded from."""
-    return "\n".join((path, *others))
+@dataclass(frozen=True, slots=True)
+class WaitingRequest:
+    """A request that has no model yet, for so many seconds, and why."""
+
+    name: str
+    seconds: float
+    reason: str
+
+
+def model_key(path: str, adapters: Sequence[str] = ()) -> str:
+    """Return the key of a model: its weights and its adapters."""
+    return "\n".join((path, *adapters))
 
 
 def load_shape(spec: LoadSpec) -> str:
@@ -119,24 +148,53 @@ def load_shape(spec: LoadSpec) -> str:
 
     `n_ctx` follows from free memory, which changes from one moment to the next; `num_ctx` is what was asked for.
     """
-    settings = msgspec.structs.asdict(msgspec.structs.replace(spec.load, n_ctx=0))
+    asked = spec.origin
+    settings = msgspec.structs.asdict(msgspec.structs.replace(asked.load, n_ctx=0))
     lines = (f"{name} {value}" for name, value in settings.items() if name not in _FILES)
-    return "\n".join((spec.key, f"num_ctx {spec.num_ctx}", *lines))
+    return "\n".join((asked.key, f"num_ctx {asked.num_ctx}", *lines))
+
+
+LEAST_DEFAULT_CONTEXT = 4096  # what a request that asks for no context gets at least
+_NOT_COMPARED = frozenset({*_FILES, "n_ctx", "n_seq_max", "devices"})
+_UNSET: Mapping[str, object] = {
+    "n_gpu_layers": -1, "main_gpu": None, "use_mmap": True, "n_threads": 0, "tensor_split": [], "split_mode": "layer",
+}  # fmt: skip
 
 
 def find_mismatch(loaded: LoadSpec, wanted: LoadSpec) -> str | None:
     """Return why a model loaded in one way can't serve a request for another, or None where it can.
 
-    A smaller context is served by a larger one, and a wish for automatic GPU layers by any number of them.
+    A context is served by a pool of at least as many cells, an option that was not set by any value of it, and a batch
+    by one of any size, save for embeddings, whose inputs it limits.
     """
     if wanted.key != loaded.key:
         return "another model"
-    if wanted.num_ctx > loaded.num_ctx:
+    if wanted.num_ctx > covered_context(loaded):
         return f"num_ctx {loaded.num_ctx} -> {wanted.num_ctx}"
+    if not wanted.num_ctx and loaded.origin.num_ctx and not _is_default_covered(loaded):
+        return f"num_ctx {loaded.num_ctx} -> as much as the memory allows"
     old, new = msgspec.structs.asdict(loaded.load), msgspec.structs.asdict(wanted.load)
-    for field in old:
-        if field in (*_FILES, "n_ctx") or (field == "n_gpu_layers" and new[field] < 0):
-            continue
-        if old[field] != new[field]:
-            return f"{field} {old[field]} -> {new[field]}"
+    for name in old:
+        if name not in _NOT_COMPARED and not _is_served(name, old[name], new[name], loaded):
+            return f"{name} {old[name]} -> {new[name]}"
     return None
+
+
+def covered_context(loaded: LoadSpec) -> int:
+    """Return the most tokens that one request may use of a loaded model: all cells that there are."""
+    return loaded.num_ctx if loaded.load.embeds else max(loaded.num_ctx, loaded.load.n_ctx)
+
+
+def _is_default_covered(loaded: LoadSpec) -> bool:
+    trained = loaded.shape.context_length if loaded.shape else 0
+    return covered_context(loaded) >= min(LEAST_DEFAULT_CONTEXT, trained or LEAST_DEFAULT_CONTEXT)
+
+
+def _is_served(name: str, old: Any, new: Any, loaded: LoadSpec) -> bool:
+    if old == new or (name in _UNSET and new == _UNSET[name]):
+        return True
+    if name == "n_batch":
+        return not loaded.load.embeds
+    if name == "n_gpu_layers" and loaded.placement is not None:
+        return bool(min(int(new), loaded.placement.layer_count + 1) == old)
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import math
@@ -22,10 +23,13 @@ from ollamapy.actions.models import ModelCache
 from ollamapy.actions.services import Services
 from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import ServiceError, StoreError
+from ollamapy.names import ModelName
 from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
+from ollamapy.runner.prefetch import read_ahead
 from ollamapy.scheduler.loop import Scheduler
 from ollamapy.scheduler.spec import LoadSpec, ModelRunner
+from ollamapy.scheduler.survey import Surveyor
 from ollamapy.server.application import build_app
 from ollamapy.server.guard import policy_of
 from ollamapy.server.protocol import HttpProtocol
@@ -37,7 +41,6 @@ __all__ = ["DaemonServer", "bind", "build_app", "build_server", "serve"]
 
 BACKLOG = 2048
 DRAIN_SECONDS = 5.0
-DEFAULT_MAX_LOADED = 1
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger("ollamapy.server")
@@ -55,7 +58,11 @@ def serve(settings: Settings) -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in open_listeners(settings)]
         configure_logging(settings.debug)
-        pool = WorkerPool(keep_spare=True, load_timeout_seconds=settings.load_timeout_seconds)
+        pool = WorkerPool(
+            keep_spare=True,
+            load_timeout_seconds=settings.load_timeout_seconds,
+            step_timeout_seconds=settings.step_timeout_seconds,
+        )
         build_server(settings, store, pool).run(listeners)
 
 
@@ -73,10 +80,19 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
     def launch(spec: LoadSpec) -> ModelRunner:
         return pool.runner(spec.name, spec.load)
 
-    scheduler = Scheduler(settings, launch, max_loaded=settings.max_loaded_models or DEFAULT_MAX_LOADED)
+    ahead = Ahead(pool)
+    scheduler = Scheduler(
+        settings,
+        launch,
+        max_loaded=settings.max_loaded_models,
+        survey=Surveyor(pool.measure, settings),
+        prepare=ahead.prepare,
+        pinned=[str(ModelName.parse(name)) for name in settings.pin],
+    )
 
     async def close() -> None:
         await scheduler.close()
+        await ahead.close()
         await pool.close()
         await remotes.close()
 
@@ -98,6 +114,26 @@ def open_listeners(settings: Settings) -> list[socket.socket]:
         host, port = listener.getsockname()[:2]
         policy_of(replace(settings, host=HostAddress(host=host, port=port)))
     return inherited or [bind(settings)]
+
+
+class Ahead:
+    """Prepares for a load that has to wait: a worker that is up, and the model's files in the page cache."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def prepare(self, spec: LoadSpec) -> None:
+        """Begin, and return at once."""
+        self._pool.warm()
+        files = list(dict.fromkeys([spec.load.path, *spec.load.shards, *spec.load.adapters]))
+        task = asyncio.create_task(asyncio.to_thread(read_ahead, files))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what has begun."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -17,7 +17,7 @@ from ollamapy.actions.delete import delete
 from ollamapy.actions.generate import generate
 from ollamapy.actions.list import list_models
 from ollamapy.actions.prune import prune
-from ollamapy.actions.ps import list_loaded
+from ollamapy.actions.ps import list_loaded, list_waiting
 from ollamapy.actions.pull import pull
 from ollamapy.actions.push import push
 from ollamapy.actions.render import render
@@ -102,7 +102,8 @@ class NativeRoutes:
 
     async def ps(self, _request: Request) -> Response:
         """GET /api/ps."""
-        return _json(native.LoadedListRecord(models=await list_loaded(self._services)))
+        models, waiting = await list_loaded(self._services), list_waiting(self._services)
+        return _json(native.LoadedListRecord(models=models, waiting=waiting))
 
     async def show(self, request: Request) -> Response:
         """POST /api/show."""

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError, OllamapyError
 from ollamapy.worker.constraint import Constraint, ConstraintFactory
+from ollamapy.worker.devices import read_devices
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine
@@ -30,6 +31,7 @@ logger = logging.getLogger("ollamapy.worker")
 GIL_SWITCH_SECONDS = 0.0005
 UNLOAD_SECONDS = 2.5  # the parent loses its patience after 3
 PROGRESS_STEP = 0.01
+BEAT_SECONDS = 1.0
 
 
 class Output:
@@ -47,6 +49,20 @@ class Output:
                 self._file.write(frame)
             except BrokenPipeError:
                 os._exit(0)
+
+
+class Pulse:
+    """Tells the parent that steps come to an end, also where nothing comes of them, as in a long prompt."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._told = monotonic()
+
+    def beat(self) -> None:
+        """Say so if that was a while ago."""
+        if (now := monotonic()) - self._told >= BEAT_SECONDS:
+            self._told = now
+            self._output.send(wire.Beat())
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -75,7 +91,7 @@ def main() -> None:
     output = Output(_claim_stdout())
     frames = sys.stdin.buffer
     output.send(wire.Hello(os.getpid()))
-    load = _next(frames)
+    load = _first_task(frames, output)
     if isinstance(load, wire.Quantize):
         Thread(target=_next, args=(frames,), name="reader", daemon=True).start()  # notices that the parent is gone
         output.send(_quantized(load, output))
@@ -89,11 +105,18 @@ def main() -> None:
     reader.attach(llama)
     output.send(_ready(llama, draft))
     if load.embeds:
-        _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox)
+        _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, Pulse(output))
     else:
         speculator = Speculator(draft, monotonic) if llama.can_cut and load.speculates else None
         engine = Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator)
-        _serve(engine, inbox, Snapshot(load, llama, monotonic))
+        _serve(engine, inbox, Snapshot(load, llama, monotonic), Pulse(output))
+
+
+def _first_task(frames: BinaryIO, output: Output) -> wire.ToWorker:
+    """Tell about the devices until something else is asked for."""
+    while isinstance(message := _next(frames), wire.Measure):
+        output.send(wire.Devices(read_devices()))
+    return message
 
 
 def _claim_stdout() -> BinaryIO:
@@ -103,7 +126,7 @@ def _claim_stdout() -> BinaryIO:
     return os.fdopen(descriptor, "wb", buffering=0)
 
 
-def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot) -> None:
+def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot, pulse: Pulse) -> None:
     snapshot.restore(engine.cells)
     while True:
         while not (engine.is_busy and inbox.empty()):
@@ -116,9 +139,10 @@ def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot) -> None:
             elif isinstance(message, Queued):
                 engine.add(message.request, message.prompt, message.constraint)
         engine.step()
+        pulse.beat()
 
 
-def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox) -> None:
+def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox, pulse: Pulse) -> None:
     while True:
         while not (engine.is_busy and inbox.empty()):
             message = inbox.get()
@@ -129,6 +153,7 @@ def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox) -> None:
             elif isinstance(message, QueuedEmbed):
                 engine.add(message.request, message.inputs)
         engine.step()
+        pulse.beat()
 
 
 def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | None]:
@@ -174,6 +199,7 @@ def _ready(llama: Llama, draft: DraftModel | None) -> wire.Ready:
         adds_bos=llama.adds_bos,
         adds_eos=llama.adds_eos,
         description=llama.description,
+        buffers=llama.buffers,
     )
 
 
@@ -229,7 +255,7 @@ class Reader:
                 self._output.send(wire.Tokens(message.id, tokens))
             case wire.Detokenize():
                 self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
-            case wire.LoadModel() | wire.Quantize() | wire.Translate():
+            case wire.LoadModel() | wire.Measure() | wire.Quantize() | wire.Translate():
                 logger.error("a worker loads one model only; the second is ignored")
 
 

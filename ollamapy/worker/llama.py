@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from llama_cpp import llama_cpp as api
 from ollamapy.errors import LoadError, OllamapyError
 from ollamapy.wire import LoadModel, Sampling
 from ollamapy.worker.cores import physical_cores
+from ollamapy.worker.devices import Log, choose_devices
 from ollamapy.worker.sampling import Stages
 
 Handle = Any
@@ -34,15 +33,11 @@ _CACHE_TYPES = {
     "q4_0": api.GGML_TYPE_Q4_0,
 }
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
-_LOG_ERROR = 4
-_ECHO = re.compile(r"failed to load model\W*$")  # llama.cpp's outer layers repeat this without the cause
-_BUFFER_SIZE = re.compile(r"(\S+)\s+(?:\w+ )?buffer size\s*=\s*([0-9.]+) MiB")
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _USUAL_PIECE = 128
 _BYTES_PER_THREAD = 8 << 20
 _LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
-_callbacks: list[Any] = []  # llama.cpp may call one at any time, so that none of them may ever be freed
 _LARGEST_MICRO_BATCH = 2048  # compute buffers grow with it times the context
 
 
@@ -52,32 +47,6 @@ class DecodeError(OllamapyError):
     def __init__(self, code: int) -> None:
         super().__init__(f"llama_decode failed with code {code}")
         self.code = code
-
-
-@dataclass
-class Log:
-    """llama.cpp's log: passed on to standard error, buffer sizes and the last error kept."""
-
-    host_bytes: int = 0
-    device_bytes: int = 0
-    last_error: str = ""
-
-    def __post_init__(self) -> None:
-        callback = api.llama_log_callback(self._on_line)
-        _callbacks.append(callback)
-        api.llama_log_set(callback, ctypes.c_void_p(0))
-
-    def _on_line(self, level: int, text: bytes, _user_data: int) -> None:
-        os.write(2, text)
-        line = text.decode(errors="replace")
-        if level == _LOG_ERROR and line.strip() and not _ECHO.search(line):
-            self.last_error = line.strip()
-        if found := _BUFFER_SIZE.search(line):
-            size = int(float(found[2]) * (1 << 20))
-            if found[1].startswith(("CPU", "BLAS", "Host")) or found[1].endswith(("_Host", "_Mapped")):
-                self.host_bytes += size
-            else:
-                self.device_bytes += size
 
 
 class Batch:
@@ -187,9 +156,7 @@ class Llama:
         params = api.llama_model_default_params()
         params.n_gpu_layers = load.n_gpu_layers
         params.load_mode = api.LLAMA_LOAD_MODE_MMAP if load.use_mmap else api.LLAMA_LOAD_MODE_NONE
-        if load.main_gpu is not None:
-            params.split_mode = api.LLAMA_SPLIT_MODE_NONE
-            params.main_gpu = load.main_gpu
+        self._devices = choose_devices(params, load)
 
         def report(fraction: float, _user_data: int) -> bool:
             on_progress(fraction)
@@ -256,6 +223,11 @@ class Llama:
     def size_device_bytes(self) -> int:
         """The part of `size_bytes` on accelerators."""
         return self._log.device_bytes
+
+    @property
+    def buffers(self) -> dict[str, int]:
+        """Bytes by kind of buffer, under llama.cpp's names."""
+        return self._log.buffers
 
     @property
     def description(self) -> str:

@@ -64,6 +64,7 @@ def main() -> None:
 def _parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--hello", choices=["send", "never", "crash", "die-after"], default="send")
+    parser.add_argument("--measure", default="0", help="how many accelerators there are, or exit or stall")
     parser.add_argument("--load", default="ready", help="ready, failed, exit, signal, stall, garbage or gate:FIFO")
     parser.add_argument("--progress", type=int, default=2, help="how many progress messages precede the end of a load")
     parser.add_argument("--generate", default="echo", help="echo, or what else a prompt may ask for with '!'")
@@ -81,6 +82,8 @@ class _Worker:
     def serve(self) -> None:
         while (message := _receive(sys.stdin.buffer)) is not None:
             match message:
+                case wire.Measure():
+                    self._measure()
                 case wire.LoadModel():
                     self._load(message)
                 case wire.Generate():
@@ -96,6 +99,17 @@ class _Worker:
                     _send(wire.Tokens(request_id, [ord(character) for character in text]))
                 case wire.Detokenize(id=request_id, tokens=tokens):
                     _send(wire.Text(request_id, "".join(map(chr, tokens)) or f"cancelled {self._cancelled}"))
+
+    def _measure(self) -> None:
+        if self._flags.measure == "exit":
+            _say(self._flags.last_words)
+            sys.exit(3)
+        if self._flags.measure != "stall":
+            devices = [
+                wire.Device(f"FAKE{number}", "FAKE", "gpu", "a GPU of paper", 8 << 30, 7 << 30)
+                for number in range(int(self._flags.measure))
+            ]
+            _send(wire.Devices(devices))
 
     def _load(self, load: wire.LoadModel) -> None:
         for step in range(self._flags.progress):

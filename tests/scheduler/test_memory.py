@@ -1,12 +1,6 @@
 import pytest
 
-from ollamapy.scheduler.memory import free_memory_bytes, kv_bytes_per_token, pool_cells
-
-
-def test_a_token_has_a_key_and_a_value_in_each_layer():
-    assert kv_bytes_per_token(32, 8, 128) == 131_072
-    assert kv_bytes_per_token(32, 8, 128, "f32") == 262_144
-    assert kv_bytes_per_token(32, 8, 128, "q8_0") == 69_632
+from ollamapy.scheduler.memory import free_memory_bytes, pool_cells, total_memory_bytes
 
 
 @pytest.mark.parametrize(
@@ -24,4 +18,4 @@ def test_the_pool_is_sized_by_memory(num_ctx, parallel, free_bytes, token_bytes,
 
 
 def test_this_machine_has_some_free_memory():
-    assert free_memory_bytes() > 1 << 20
+    assert total_memory_bytes() >= free_memory_bytes() > 1 << 20

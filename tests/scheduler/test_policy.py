@@ -94,12 +94,14 @@ def brief(decision: Decision) -> str:
             id="never-two-processes-for-one-model",
         ),
         pytest.param(
-            picture([model(1, "a")], [request(1, "b")]), ["unload 1: evicted for b"], id="evict-the-idle-model"
+            picture([model(1, "a")], [request(1, "b")]),
+            ["unload 1: evicted for b, which needs a slot"],
+            id="evict-the-idle-model",
         ),
         pytest.param(picture([model(1, "a", busy=1)], [request(1, "b")]), [], id="never-evict-a-busy-model"),
         pytest.param(
             picture([model(1, "a", idle_since=9), model(2, "b", idle_since=8)], [request(1, "c")], max_loaded=2),
-            ["unload 2: evicted for c"],
+            ["unload 2: evicted for c, which needs a slot"],
             id="evict-the-least-recently-used",
         ),
         pytest.param(
@@ -108,12 +110,12 @@ def brief(decision: Decision) -> str:
                 [request(1, "c"), request(2, "b")],
                 max_loaded=2,
             ),
-            ["unload 1: evicted for c", "grant 2 2"],
+            ["unload 1: evicted for c, which needs a slot", "grant 2 2"],
             id="spare-a-model-that-somebody-waits-for",
         ),
         pytest.param(
             picture([model(1, "a")], [request(1, "b"), request(2, "a")]),
-            ["unload 1: evicted for b"],
+            ["unload 1: evicted for b, which needs a slot"],
             id="an-earlier-switch-comes-before-a-later-use",
         ),
         pytest.param(
@@ -128,7 +130,7 @@ def brief(decision: Decision) -> str:
         ),
         pytest.param(
             picture([model(1, "a", "stopping"), model(2, "b")], [request(1, "c"), request(2, "d")], max_loaded=2),
-            ["unload 2: evicted for d"],
+            ["unload 2: evicted for d, which needs a slot"],
             id="one-slot-each",
         ),
         pytest.param(

@@ -14,7 +14,19 @@ from tests.scheduler.specs import make_spec
         pytest.param({}, {}, None, id="equal"),
         pytest.param({"num_ctx": 4096}, {"num_ctx": 2048}, None, id="smaller-context"),
         pytest.param({"num_ctx": 2048}, {"num_ctx": 4096}, "num_ctx 2048 -> 4096", id="larger-context"),
-        pytest.param({"n_batch": 512}, {"n_batch": 1024}, "n_batch 512 -> 1024", id="other-batch"),
+        pytest.param({"n_batch": 512}, {"n_batch": 1024}, None, id="other-batch"),
+        pytest.param(
+            {"n_batch": 512, "embeds": True}, {"n_batch": 64, "embeds": True}, "n_batch 512 -> 64", id="another-limit"
+        ),
+        pytest.param({"num_ctx": 2048, "n_ctx": 9000}, {"num_ctx": 8192}, None, id="a-context-within-the-pool"),
+        pytest.param({"num_ctx": 4096}, {"num_ctx": 0}, None, id="any-context"),
+        pytest.param(
+            {"num_ctx": 2048}, {"num_ctx": 0}, "num_ctx 2048 -> as much as the memory allows", id="not-a-tiny-one"
+        ),
+        pytest.param({"n_threads": 2}, {}, None, id="automatic-threads"),
+        pytest.param({"n_threads": 2}, {"n_threads": 1}, "n_threads 2 -> 1", id="other-threads"),
+        pytest.param({"tensor_split": [1.0, 3.0]}, {}, None, id="any-split"),
+        pytest.param({"use_mmap": False}, {}, None, id="automatic-mmap"),
         pytest.param({"n_gpu_layers": 4}, {"n_gpu_layers": -1}, None, id="automatic-gpu-layers"),
         pytest.param({"n_gpu_layers": -1}, {"n_gpu_layers": 0}, "n_gpu_layers -1 -> 0", id="explicit-gpu-layers"),
         pytest.param({"use_mmap": True}, {"use_mmap": False}, "use_mmap True -> False", id="mmap"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ollamapy.config import VARIABLES, HostAddress, Settings
+from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import ConfigError, ServiceError, StoreError
-from ollamapy.server.app import DEFAULT_MAX_LOADED, bind, serve
+from ollamapy.server.app import bind, serve
 from ollamapy.server.application import build_routes
 from ollamapy.server.guard import PUBLIC_PATHS
 from tests.fakes.worker import fake_worker_command
@@ -201,11 +201,6 @@ def test_an_idle_daemon_is_small(process):
         pytest.skip("no /proc on this system")
     kibibytes = int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1])
     assert kibibytes < 90 << 10
-
-
-def test_as_many_models_are_loaded_by_default_as_the_help_says():
-    assert DEFAULT_MAX_LOADED == 1
-    assert VARIABLES["OLLAMA_MAX_LOADED_MODELS"].endswith("(default 0: one)")
 
 
 def test_who_starts_a_daemon_is_told_which_folder_can_not_be_the_store(tmp_path):
