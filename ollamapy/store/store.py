@@ -93,6 +93,10 @@ class Store:
         """Return a blob that arrives in parts, to be used in a `with` block; what came earlier is in it."""
         return PartialBlob(self.root, digest, size_bytes)
 
+    def partial_bytes(self, digest: Digest) -> int:
+        """Return how many bytes of a blob are kept of a download that did not end."""
+        return partial_bytes(self.root, digest)
+
     def list_partials(self, older_than: float) -> list[tuple[Digest, int]]:
         """Return the unfinished blobs last written before that time, and the bytes that they take on the disk."""
         return list_partials(self.root, older_than)
@@ -103,7 +107,7 @@ class Store:
 
     def check_space(self, wanted: Iterable[tuple[Digest, int]]) -> None:
         """Raise DiskFullError if blobs of these digests and sizes would not fit beside what is there already."""
-        self.check_free(sum(max(0, size - partial_bytes(self.root, digest)) for digest, size in wanted))
+        self.check_free(sum(max(0, size - self.partial_bytes(digest)) for digest, size in wanted))
 
     def check_free(self, needed: int) -> None:
         """Raise DiskFullError if that many bytes would not fit."""

@@ -45,6 +45,8 @@ class Link:
         self.ended = threading.Event()
         self._free_at = 0.0
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._answers = 0
 
     def manifest(self) -> bytes:
         """Return the model's manifest."""
@@ -60,6 +62,23 @@ class Link:
             happens = self.dice.random() < self.share
             self.faults[kind] += happens
         return happens
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Count an answer as long as it is sent."""
+        with self._lock:
+            self._answers += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._answers -= 1
+                self._idle.notify_all()
+
+    def wait_until_idle(self) -> None:
+        """Wait until nothing is sent."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._answers)
 
     def pass_bytes(self, count: int) -> None:
         """Wait until the link has sent so many bytes more."""
@@ -81,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "/manifests/" in self.path:
             self._send(200, self.link.manifest(), {})
         elif self.path.endswith(self.link.digest):
-            self._send_blob()
+            with self.link.answering():
+                self._send_blob()
         elif "/blobs/" in self.path:
             self._send(200, CONFIG, {})
         else:
@@ -214,32 +234,29 @@ def _fill(path: Path) -> None:
 
 
 def kills(folder: Path, size_bytes: int, rounds: int) -> Iterator[str]:
-    """Kill the daemon again and again in one pull; what is fetched twice is at most what was in flight."""
+    """Kill the daemon again and again in one pull; what is sent twice is at most what was in flight."""
     link, dice = Link(size_bytes, rate=100 * MB), random.Random(SEED)
     moments = sorted(dice.randrange(size_bytes // 100, size_bytes * 98 // 100) for _ in range(rounds))
-    pace = Pace()
-    bound = pace.streams * pace.part_bytes(size_bytes)
-    again = []
+    pace, digest, store = Pace(), Digest.parse(link.digest), Store(folder / "models")
+    again = [0]
     with _serving(link) as address:
         name = f"{address}/bench/model"
         for moment in moments:
             with daemon(folder, address) as (client, process):
-                first, before = None, link.sent
                 for step in client.pull(name):
-                    if step.digest == link.digest:
-                        first = step.completed if first is None else first
-                        if step.completed >= moment:
-                            break
+                    if step.digest == link.digest and step.completed >= moment:
+                        break
                 process.kill()
                 process.wait()
-            again.append(before - (first or 0))
+            link.wait_until_idle()
+            again.append(link.sent - store.partial_bytes(digest))
         with daemon(folder, address) as (client, _process):
             last = [step.status for step in client.pull(name)][-1]
-        per_kill = [after - earlier for earlier, after in pairwise(again)]
+        worst = max(after - before for before, after in pairwise(again))
         yield (
             f"{len(moments)} kills, then {last}, {_verified(folder / 'models', link)}; sent again "
-            f"{(link.sent - size_bytes) / MB:.0f} MB in all, at most {max(per_kill, default=0) / MB:.0f} MB after one; "
-            f"in flight are {bound / MB:.0f} MB"
+            f"{(link.sent - size_bytes) / MB:.0f} MB in all, at most {worst / MB:.1f} MB after one; "
+            f"in flight are {pace.streams * pace.part_bytes(size_bytes) / MB:.1f} MB"
         )
     rmtree(folder / "models")
 
