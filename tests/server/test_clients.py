@@ -189,6 +189,27 @@ def test_openai_a_chat_is_parsed_into_a_class(oai):
     assert isinstance(answer.choices[0].message.parsed, Color)
 
 
+def test_openai_a_tool_makes_its_round_over_a_stream(oai):
+    ask = {"model": "wren", "tools": [{"type": "function", "function": FUNCTION}], "reasoning_effort": "none"}
+    turns = [{"role": "user", "content": WEATHER}]
+    with oai.chat.completions.stream(**ask, messages=turns) as events:
+        first = events.get_final_completion().choices[0]
+    (call,) = first.message.tool_calls
+    assert (first.finish_reason, call.function.name) == ("tool_calls", "get_weather")
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny, 21 degrees"}
+    turns += [first.message.to_dict(), result]
+    assert "sunny" in oai.chat.completions.create(**ask, messages=turns).choices[0].message.content
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
+def test_openai_a_call_can_be_demanded(oai, choice):
+    tools = [{"type": "function", "function": FUNCTION}]
+    answer = oai.chat.completions.create(model="wren", messages=WHO, tools=tools, tool_choice=choice)
+    (call,) = answer.choices[0].message.tool_calls
+    assert isinstance(json.loads(call.function.arguments)["city"], str)
+
+
 def test_openai_a_runner_option_stands_beside_the_others(oai):
     with pytest.raises(openai.BadRequestError, match="context length") as raised:
         oai.completions.create(model="wren", prompt="a b c d " * 40, extra_body={"num_ctx": 32})

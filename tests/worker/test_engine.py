@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import llguidance
@@ -18,20 +17,6 @@ from tests.worker.drive import GREEDY, Driver, load_llama
 pytestmark = pytest.mark.model
 
 START = "Once upon a time"
-
-
-@pytest.fixture(scope="module")
-def llama(shared_models: Path) -> Iterator[Llama]:
-    loaded = load_llama(shared_models / "gguf/stories260K-f32.gguf")
-    yield loaded
-    loaded.close()
-
-
-@pytest.fixture
-def driver(llama: Llama) -> Driver:
-    for seq_id in range(llama.n_seq_max):
-        llama.remove(seq_id)
-    return Driver(llama)
 
 
 def test_greedy_text_is_the_reference_text(driver: Driver, shared_models: Path) -> None:

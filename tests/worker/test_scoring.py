@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ollamapy.worker.llama import Llama
 from tests.worker.drive import Driver, load_llama
 
 pytestmark = pytest.mark.model
 
 START = "Once upon a time"
-
-
-@pytest.fixture(scope="module")
-def llama(shared_models: Path) -> Iterator[Llama]:
-    loaded = load_llama(shared_models / "gguf/stories260K-f32.gguf")
-    yield loaded
-    loaded.close()
-
-
-@pytest.fixture
-def driver(llama: Llama) -> Driver:
-    for seq_id in range(llama.n_seq_max):
-        llama.remove(seq_id)
-    return Driver(llama)
 
 
 def test_a_prompt_is_as_likely_as_it_was_when_it_was_an_answer(driver: Driver) -> None:

@@ -22,13 +22,6 @@ ECHO = "Tim had a red ball. Sue had a blue kite. Tim had a red ball. Sue had a b
 
 
 @pytest.fixture(scope="module")
-def llama(shared_models: Path) -> Iterator[Llama]:
-    loaded = load_llama(shared_models / "gguf/stories260K-f32.gguf")
-    yield loaded
-    loaded.close()
-
-
-@pytest.fixture(scope="module")
 def small(shared_models: Path) -> Iterator[Llama]:
     loaded = load_llama(shared_models / "gguf/stories260K-q4_0.gguf", f32=False)
     yield loaded
