@@ -1,4 +1,4 @@
-"""The model that comes with the package: created in the store when it is first asked for."""
+"""The models that come with the package: each is created in the store when it is first asked for."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from ollamapy.store import Store, StoredManifest
 from ollamapy.types import CreateRequest
 
 BUNDLED_NAME = ModelName.parse("wren")
+BUNDLED_EMBEDDER = ModelName.parse("wren-embed")
 _PACKAGE = Path(__file__).resolve().parent.parent
-FOLDERS = (_PACKAGE / "bundled" / "wren", _PACKAGE.parent / "modelfiles" / "wren")  # installed; in a checkout
+FOLDERS = (_PACKAGE / "bundled", _PACKAGE.parent / "modelfiles")  # installed; in a checkout
 
 logger = logging.getLogger("ollamapy.actions")
 
 
 def find_manifest(store: Store, name: ModelName) -> StoredManifest:
-    """Return the manifest of a model, after making the bundled one if that is what is missing; blocks.
+    """Return the manifest of a model, after making a bundled one if that is what is missing; blocks.
 
     Raises ModelNotFoundError, ManifestError, StoreError.
     """
     try:
         return store.read_manifest(name)
     except ModelNotFoundError:
-        folder = next((folder for folder in FOLDERS if (folder / "Modelfile").is_file()), None)
-        if name != BUNDLED_NAME or folder is None:
+        folders = [folder / name.model for folder in FOLDERS if name in (BUNDLED_NAME, BUNDLED_EMBEDDER)]
+        folder = next((folder for folder in folders if (folder / "Modelfile").is_file()), None)
+        if folder is None:
             raise
-    logger.info("creating %s, the model that comes with ollamapy", name)
+    logger.info("creating %s, a model that comes with ollamapy", name)
     create_from_folder(store, name, folder)
     return store.read_manifest(name)
 

@@ -4,10 +4,12 @@ import pytest
 
 from ollamapy.actions.bundled import find_manifest
 from ollamapy.errors import ModelNotFoundError
+from ollamapy.gguf import read_header
 from ollamapy.names import ModelName
 from ollamapy.store import Store, load_model
 
 WREN = ModelName.parse("wren")
+EMBEDDER = ModelName.parse("wren-embed")
 
 
 def test_the_bundled_model_is_made_when_it_is_first_asked_for(tmp_path, wren_gguf):
@@ -22,6 +24,15 @@ def test_the_bundled_model_is_made_when_it_is_first_asked_for(tmp_path, wren_ggu
     assert find_manifest(store, WREN) == stored
 
 
+def test_there_is_a_bundled_embedding_model_too(tmp_path):
+    store = Store(tmp_path / "models")
+    model = load_model(store, find_manifest(store, EMBEDDER).name)
+    header = read_header(model.weights)
+    assert (header.architecture, header.has_pooling) == ("bert", True)
+    assert model.weights.stat().st_size < 6_000_000
+    assert [manifest.name for manifest in store.list_manifests()] == [EMBEDDER]
+
+
 def test_one_that_is_there_is_left_alone(tmp_path):
     store = Store(tmp_path / "models")
     find_manifest(store, WREN)
@@ -30,7 +41,7 @@ def test_one_that_is_there_is_left_alone(tmp_path):
     assert find_manifest(store, ModelName.parse("WREN")).digest == before.digest
 
 
-@pytest.mark.parametrize("name", ["nope", "me/wren", "wren:v2", "host/library/wren"])
+@pytest.mark.parametrize("name", ["nope", "me/wren", "wren:v2", "host/library/wren", "me/wren-embed", "wren-embed:v2"])
 def test_no_other_name_is_made(tmp_path, name):
     store = Store(tmp_path / "models")
     with pytest.raises(ModelNotFoundError):

@@ -62,6 +62,17 @@ def refusal(daemon, path, **fields):
     return response.status_code, error["message"] if path.startswith("/v1/") else error
 
 
+def test_the_bundled_model_puts_paraphrases_nearer_than_other_sentences(real):
+    triples = (
+        ("What is the weather in Bergamo?", "Tell me the temperature in Bergamo.", "What time is it in Bergamo?"),
+        ("Ophelia works as a goldsmith.", "The job of Ophelia is being a goldsmith.", "Ophelia works as a locksmith."),
+        ("How do I pull a model?", "Tell me the command to download a model.", "How do I list all models?"),
+    )
+    for texts in triples:
+        anchor, same, other = embed(real, list(texts), model="wren-embed")["embeddings"]
+        assert cosine(anchor, same) > cosine(anchor, other)
+
+
 def cosine(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))
 
