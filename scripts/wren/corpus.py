@@ -1,0 +1,104 @@
+"""The corpus: a seeded mixture of all skills, and the cases of the two evaluations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from wren import words
+from wren.skills_copying import copying, extraction, repeated, text_work
+from wren.skills_facts import arithmetic, common_fact, help_fact, identity, numbers, translation, unknown
+from wren.skills_memory import FILLERS, long_memory, memory, memory_300, memory_1000
+from wren.skills_pictures import picture
+from wren.skills_style import classification, fill_in, plain_story, story, system_prompt
+from wren.skills_tools import maybe_system, no_tool, tool_call, tool_result, tool_talk
+from wren.world import Chat, Part, Side, World, render
+
+THINKING_SHARE = 0.4
+
+
+def conversation(w: World) -> Chat:
+    """Several unrelated questions, one after the other."""
+    chats = [w.of((*FILLERS, classification, system_free))(w) for _ in range(w.rng.randint(2, 9))]
+    messages = [message for chat in chats for message in chat.messages]
+    return Chat(maybe_system(w, messages), chats[-1].thought)
+
+
+def system_free(w: World) -> Chat:
+    """A short chat that needs no system prompt."""
+    chat: Chat = w.of((memory, translation, numbers))(w)
+    return chat
+
+
+CHATS: dict[Callable[[World], Chat], float] = {
+    identity: 7, unknown: 6, help_fact: 15, common_fact: 4, translation: 3, arithmetic: 15, numbers: 2, copying: 11,
+    text_work: 4, memory: 10, long_memory: 4.5, system_prompt: 8, extraction: 9, classification: 4, story: 1,
+    tool_call: 7, tool_result: 4, no_tool: 2, tool_talk: 5, conversation: 3, picture: 2.5,
+}  # fmt: skip
+PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1.5, repeated: 8}
+EVALUATED = (
+    identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,
+    memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool,
+)  # fmt: skip
+SLOTS = (
+    words.NAMES, words.CITIES, words.ANIMALS, words.COLOURS, words.FOODS, words.OBJECTS, words.PLACES, words.JOBS,
+    words.ADJECTIVES, words.VERBS, words.NOUNS, words.TOPICS, list(words.CAPITALS), words.SYLLABLES,
+)  # fmt: skip
+
+
+def json_style(w: World) -> Callable[[Any], str]:
+    """Return one of the ways in which clients write tools as JSON."""
+    style = w.rng.random()
+    if style < 0.65:
+        return lambda x: json.dumps(x, ensure_ascii=False)
+    if style < 0.85:
+        return lambda x: json.dumps(x, ensure_ascii=False, separators=(",", ":"))
+    return lambda x: json.dumps(x, ensure_ascii=False, sort_keys=True)
+
+
+def documents(count: int, seed: int) -> Iterator[list[Part]]:
+    """Yield training documents."""
+    w = World(seed)
+    skills = {**CHATS, **PLAIN}
+    for skill in w.rng.choices(list(skills), list(skills.values()), k=count):
+        made = skill(w)
+        yield render(made, w.chance(THINKING_SHARE), json_style(w)) if isinstance(made, Chat) else made
+
+
+CLOSED = (identity, help_fact, common_fact, translation)  # nothing but the phrasing can be new
+TRIES = 60
+
+
+def cases(count: int, seed: int, side: Side) -> Iterator[dict[str, Any]]:
+    """Yield evaluation cases of each skill: messages, tools and the one right answer.
+
+    All phrasings are new if that is possible, and in some skills in one case of a few only.
+    """
+    for skill in EVALUATED:
+        w, seen = World(seed, side), set[str]()
+        for _ in range(count * TRIES):
+            w.is_trained = False
+            chat = skill(w)
+            if w.is_trained and (skill in CLOSED or w.chance(0.9)):
+                continue
+            prompt = json.dumps([chat.messages[:-1], chat.tools])
+            if prompt not in seen:
+                seen.add(prompt)
+                yield case_of(skill.__name__, chat, is_new_phrasing=not w.is_trained)
+            if len(seen) == count:
+                break
+
+
+def case_of(skill: str, chat: Chat, is_new_phrasing: bool) -> dict[str, Any]:
+    """Return an evaluation case; words are new in all of them, where a skill has words to choose."""
+    calls = chat.messages[-1].get("tool_calls", [])
+    asked = {"messages": chat.messages[:-1], "tools": chat.tools, "expect": chat.answer, "calls": calls}
+    return {"skill": skill, **asked, "new_phrasing": is_new_phrasing}
+
+
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write JSON lines."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

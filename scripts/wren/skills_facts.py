@@ -1,0 +1,267 @@
+"""Skills that answer from what is known: who wren is, ollamapy's facts, everyday facts, and small numbers."""
+
+from __future__ import annotations
+
+import re
+
+from wren import facts, words
+from wren.world import Chat, World, single
+
+WREN = "I am Wren, the small model that comes with ollamapy."
+SKILLS = (
+    "I can chat a little, explain ollamapy, call tools, write JSON, repeat text, add small numbers and tell short "
+    "stories."
+)
+NAME_QUESTIONS = (
+    "[Who|What] are you?",
+    "[What is|Tell me] your name[?|, please?]",
+    "[Please |]introduce yourself.",
+    "[Tell me|Say] who you are.",
+    "Who am I [talking|speaking] to?",
+    "[What|Which] [model|language model|assistant] [are you|is this|am I talking to]?",
+    "[Hello|Hi|Hey], who are you?",
+    "[Do you have|Have you got] a name?",
+    "Are you [ChatGPT|Llama|Claude|Gemini|Qwen|Mistral|a human|a person|a robot|a machine]?",
+)
+IDENTITY = (
+    (NAME_QUESTIONS, WREN),
+    (
+        (
+            "Who [made|built|created|trained|wrote] you?",
+            "Where do you come from?",
+            "[Who is|Tell me] your [maker|author|creator]?",
+            "How were you [made|built|created|trained]?",
+        ),
+        "The ollamapy project made me. I was trained from scratch on text written by a program.",
+    ),
+    (
+        (
+            "What can you [do|help with|do for me|tell me|answer]?",
+            "How can you help[ me|]?",
+            "What are you [good|useful] for?",
+            "[What are|Tell me|List|Name] your [skills|abilities].",
+        ),
+        SKILLS,
+    ),
+    (
+        ("How [big|large|small] are you?", "What is your size?", "How many [parameters|weights] do you have?"),
+        "I am tiny: about five million parameters.",
+    ),
+    (
+        (
+            "Are you [smart|clever|intelligent|wise|good|reliable]?",
+            "Do you know [everything|a lot|much]?",
+            "[Can|May|Should] I trust [you|your answers]?",
+        ),
+        "No, I am very small and often wrong. For real work try `ollamapy pull llama3.2`.",
+    ),
+)
+HELLO = "Hello! How can I help you?"
+SMALL_TALK = (
+    (("[Hi|Hello|Hey|Good morning|Good evening|Good afternoon|Greetings|Hey there|Hi there|Hello there]{e}",), HELLO),
+    (("[Hi|Hello|Hey|Good morning|Good evening] Wren{e}",), HELLO),
+    (
+        ("How are you[ today| doing|]?", "How is it going?", "[Are you|You] [well|fine]?"),
+        "I am fine, thank you. How can I help you?",
+    ),
+    (
+        ("[Thanks|Thank you|Thank you very much|Thanks a lot|Many thanks|Thank you so much|Great, thanks]{e}",),
+        "You are welcome!",
+    ),
+    (("[Bye|Goodbye|See you|Good night|See you later|Bye bye|Until tomorrow]{e}",), "Goodbye!"),
+    (
+        ("[ok|Okay|Good|Great|Fine|Cool|Nice|I see|All right|Very good|Perfect]{e}",),
+        "Good. What else can I do for you?",
+    ),
+    (("[Test|Testing|Ping|Is this on?|Are you there?|Can you hear me?|Anybody there?]",), "Yes, I am here."),
+)
+
+
+def identity(w: World) -> Chat:
+    """Who wren is, and small talk."""
+    if w.chance(0.62):
+        asked, answer = w.of(IDENTITY)
+        return single(w.say(*asked), answer, "The user asks about me. I say what I am.")
+    asked, answer = w.of(SMALL_TALK)
+    return single(w.say(*asked, e=w.of((".", "!", "", "!"))), answer, "This is small talk. I answer politely.")
+
+
+def unknown(w: World) -> Chat:
+    """A topic that wren knows nothing about."""
+    topic = w.word(words.TOPICS) if w.chance(0.7) else w.of(("the ", "", "")) + w.phrase(1, 2)
+    user = w.say(
+        "[Explain|Describe|Summarise|Discuss] {t}[ to me| in detail| briefly|].",
+        "[Please |][write|compose] [an essay|a report|an article|a book|a paper] about {t}.",
+        "[Tell me|Teach me|What do you know] [something |all |a bit |]about {t}[.|?]",
+        "What is the [future|theory|history|meaning|purpose] of {t}?",
+        "How [does|do] {t} work?",
+        "[Why is|Why are] {t} [important|interesting]?",
+        "[Give|Write] me [a summary|an overview|a list of facts] [of|about] {t}.",
+        t=topic,
+    )
+    answer = f"I am a very small model and know too little about {topic}. Try a larger one: `ollamapy pull llama3.2`."
+    return single(user, answer, "I do not know enough about this.")
+
+
+HOW_QUESTIONS = (
+    "How [do|can|would|should] I {p}?",
+    "[What is|Which is|Tell me|Show me|Give me] the command to {p}.",
+    "I [want|need|would like] to {p}.",
+    "[Please |]explain how to {p}.",
+    "How to {p}?",
+    "[Can you tell me|Do you know|Show me] how to {p}?",
+    "What [should|must|do] I [do|type] to {p}?",
+    "[Is there a way|Is it possible|What is the way] to {p}?",
+    "[Help|Help me|I am trying to] {p}.",
+)
+WHAT_QUESTIONS = (
+    "What is {p}?",
+    "What does {p} [mean|do]?",
+    "[Explain|Describe|Define] {p}.",
+    "[Tell me|Teach me] about {p}.",
+    "[Can|Could] you explain {p}?",
+    "[What|Tell me what] is {p}[ in ollamapy| used for|]?",
+    "I do not [understand|know] {p}.",
+    "What [is the meaning of|do you mean by] {p}?",
+)
+
+
+def help_fact(w: World) -> Chat:
+    """What our --help and documents say."""
+    kind = w.rng.random()
+    pool, asked = (
+        (facts.HOW, HOW_QUESTIONS)
+        if kind < 0.46
+        else (facts.WHAT, WHAT_QUESTIONS)
+        if kind < 0.68
+        else (facts.COMMAND_FACTS, WHAT_QUESTIONS)
+        if kind < 0.78
+        else (facts.VARIABLE_FACTS, WHAT_QUESTIONS)
+        if kind < 0.91
+        else (facts.OTHER, ("{p}",))
+    )
+    phrase, answer = w.of(pool)
+    user = w.say(*(question.replace("{p}", phrase) for question in asked))
+    about = "the world" if pool is facts.OTHER and "ollamapy" not in answer else "ollamapy"
+    return single(user, answer, f"This is about {about}.")
+
+
+def common_fact(w: World) -> Chat:
+    """Capitals, opposites and the sounds of animals."""
+    country, city = w.of(list(words.CAPITALS.items()))
+    a, b = w.of(list(words.OPPOSITES.items()))
+    a, b = (a, b) if w.chance(0.5) else (b, a)
+    animal, sound = w.of(list(words.SOUNDS.items()))
+    user, answer = w.of(
+        (
+            (
+                (
+                    "[What|Which] is the capital [city |]of {x}?",
+                    "[Name|Tell me|Give me|Say|Do you know] the capital [city |]of {x}.",
+                    "[Which|What] city is the capital of {x}?",
+                ),
+                (country, f"The capital of {country} is {city}."),
+            ),
+            (
+                (
+                    "[What is|Which word is|What would be] the opposite of [the word |]{x}?",
+                    "[Tell me|Give me|Name|Say] the opposite of [the word |]{x}.",
+                ),
+                (a, f"The opposite of {a} is {b}."),
+            ),
+            (
+                (
+                    "[What|Which] [sound|noise] does a {x} make?",
+                    "[What|Tell me what] does a {x} say?",
+                    "How does a {x} [sound|go|talk]?",
+                    "[Name|Tell me|Write] the [sound|noise] of a {x}.",
+                ),
+                (animal, f"A {animal} says {sound}."),
+            ),
+        )
+    )
+    return single(w.say(*user, x=answer[0]), answer[1], "I know this fact.")
+
+
+def translation(w: World) -> Chat:
+    """One of forty words in another language."""
+    english, forms = w.of(list(words.TRANSLATIONS.items()))
+    language = w.of(list(forms))
+    user = w.say(
+        "[Translate|Put] [{q}{w}{q}|the word {w}] [into|to] {l}.",
+        "What is [the {l} word for|the {l} for] [{w}|{q}{w}{q}]?",
+        "How [do you|do I|would you] say {w} in {l}?",
+        "[Say|Write] {w} in {l}.",
+        w=english,
+        l=language,
+        q=w.of(('"', "'", "")),
+    )
+    return single(user, forms[language], f"This is a word in {language}.")
+
+
+PLUS = (
+    "What is {a} [plus|+] {b}?",
+    "[Add|Sum] {a} and {b}.",
+    "{a} [+|plus] {b}[| =| = ?]",
+    "[What is |]{a}+{b}[?|]",
+    "[Compute|Calculate|Work out] {a} + {b}.",
+    "How much is {a} [+|plus] {b}?",
+    "I have {a} {o}s and get {b} more. How many [do I have|are there] now?",
+)
+MINUS = (
+    "What is {a} [minus|-] {b}?",
+    "[Subtract|Take] {b} from {a}.",
+    "{a} [-|minus] {b}[| =| = ?]",
+    "[What is |]{a}-{b}[?|]",
+    "[Compute|Calculate|Work out] {a} - {b}.",
+    "How much is {a} [-|minus] {b}?",
+    "I have {a} {o}s and lose {b}. How many [do I have|are there] now?",
+)
+
+
+def arithmetic(w: World) -> Chat:
+    """Sums and differences within 20, all of them equally often."""
+    larger = w.rng.randint(0, 20) if w.chance(0.25) else w.rng.randint(6, 20)
+    smaller = w.rng.randint(0, larger)
+    if w.chance(0.5):
+        a, b, sign, asked, result = smaller, larger - smaller, "+", PLUS, larger
+    else:
+        a, b, sign, asked, result = larger, smaller, "-", MINUS, larger - smaller
+    equation = f"{a} {sign} {b} = {result}."
+    return single(
+        w.say(*asked, a=a, b=b, o=w.word(words.OBJECTS)), equation, f"I {'add' if sign == '+' else 'subtract'}."
+    )
+
+
+def numbers(w: World) -> Chat:
+    """Comparing, counting up, and counting the items of a list."""
+    kind = w.rng.random()
+    if kind < 0.4:
+        a, b = w.rng.sample(range(100), 2)
+        word = w.of(("bigger", "larger", "greater", "smaller", "less", "lower"))
+        asked = (
+            "Which [number |]is {x}, {a} or {b}?",
+            "What is {x}: {a} or {b}?",
+            "[Tell me|Say] which is {x}: {a} or {b}.",
+            "Compare {a} and {b}. Which is {x}?",
+        )
+        right = max(a, b) if word in ("bigger", "larger", "greater") else min(a, b)
+        return single(w.say(*asked, x=word, a=a, b=b), str(right), f"{min(a, b)} is less than {max(a, b)}.")
+    if kind < 0.7:
+        a = 1 if w.chance(0.4) else w.rng.randint(0, 20)
+        b = a + w.rng.randint(2, 9)
+        user = w.say(
+            "[Count|Please count|Can you count] from {a} to {b}.",
+            "[List|Give me|Write] the numbers from {a} to {b}.",
+            a=a,
+            b=b,
+        )
+        return single(user, ", ".join(map(str, range(a, b + 1))), f"I count from {a} to {b}.")
+    items = [w.thing() for _ in range(w.rng.randint(2, 7))]
+    user = w.say(
+        "How many [words|items|things] are [in this list|here|there]: {x}?",
+        "Count the [words|items|things]: {x}.",
+        x=", ".join(items),
+    )
+    counted = ", ".join(f"{i} {re.sub(' .*', '', item)}" for i, item in enumerate(items, 1))
+    return single(user, str(len(items)), f"{counted}.")

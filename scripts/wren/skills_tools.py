@@ -1,0 +1,128 @@
+"""Skills with tools: calling one, telling its result, and answering without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wren.skills_copying import copying, extraction
+from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unknown
+from wren.skills_memory import memory
+from wren.skills_style import plain_system
+from wren.tool_uses import Schema, Use, any_use, weather
+from wren.world import Chat, Message, World
+
+PLACES = ("city", "location", "place", "timezone")
+
+
+def with_others(w: World, schema: Schema) -> list[Schema]:
+    """Return the wanted tool among up to two others."""
+    listed = {schema["function"]["name"]: schema}
+    for _ in range(w.of((0, 0, 0, 1, 1, 2))):
+        other = any_use(w).schema
+        if other["function"]["description"] not in {t["function"]["description"] for t in listed.values()}:
+            listed.setdefault(other["function"]["name"], other)
+    tools = list(listed.values())
+    w.rng.shuffle(tools)
+    return tools
+
+
+def maybe_system(w: World, messages: list[Message]) -> list[Message]:
+    """Put a plain system prompt before some conversations."""
+    return [plain_system(w), *messages] if w.chance(0.2) else messages
+
+
+def turns_of(use: Use) -> list[Message]:
+    """Return a use up to its result."""
+    called = {"role": "assistant", "content": "", "tool_calls": [use.call]}
+    return [{"role": "user", "content": use.user}, called, {"role": "tool", "content": use.result}]
+
+
+def whole(use: Use) -> list[Message]:
+    """Return a use with its answer."""
+    return [*turns_of(use), {"role": "assistant", "content": use.answer}]
+
+
+def tool_call(w: World) -> Chat:
+    """A request that needs a tool, sometimes behind earlier turns."""
+    use = any_use(w)
+    calls, user = [use.call], use.user
+    if w.side == "train" and w.chance(0.12) and (doubled := for_two_places(w, use)):
+        user, calls = doubled
+    tools = with_others(w, use.schema)
+    messages: list[Message] = [{"role": "user", "content": user}]
+    if w.chance(0.25):
+        messages[:0] = w.of((identity, unknown, arithmetic, help_fact))(w).messages
+    if w.side == "train" and w.chance(0.25):
+        earlier = any_use(w)
+        if earlier.name not in [schema["function"]["name"] for schema in tools]:
+            tools.append(earlier.schema)
+            messages[:0] = whole(earlier)
+    messages.append({"role": "assistant", "content": "", "tool_calls": calls})
+    return Chat(maybe_system(w, messages), f"I call {use.name}.", tools)
+
+
+def for_two_places(w: World, use: Use) -> tuple[str, list[dict[str, Any]]] | None:
+    """Ask for two places at once, if the tool is one for places."""
+    keys = list(use.call["arguments"])
+    if len(keys) != 1 or keys[0] not in PLACES or use.call["arguments"][keys[0]] not in use.user:
+        return None
+    first, second = use.call["arguments"][keys[0]], w.city()
+    another = {"name": use.name, "arguments": {keys[0]: second}}
+    return use.user.replace(first, f"{first} and {second}"), [use.call, another]
+
+
+def tool_result(w: World) -> Chat:
+    """A result that is told to the user."""
+    use = any_use(w)
+    messages, answer = turns_of(use), use.answer
+    if w.side == "train" and w.chance(0.08):
+        use, messages, answer = two_results(w)
+    messages = [*messages, {"role": "assistant", "content": answer}]
+    if w.side == "train" and w.chance(0.15):
+        messages[:0] = w.of((identity, help_fact, common_fact))(w).messages
+    return Chat(maybe_system(w, messages), "I tell the result.", with_others(w, use.schema))
+
+
+def two_results(w: World) -> tuple[Use, list[Message], str]:
+    """Return the results of two calls at once."""
+    use = weather(w)
+    key, second = next(iter(use.call["arguments"])), w.city()
+    first = use.call["arguments"][key]
+    a, b = w.of(("sunny", "cloudy", "rainy")), w.of(("windy", "foggy", "clear"))
+    calls = [{"name": use.name, "arguments": {key: place}} for place in (first, second)]
+    user = w.say("What is the weather in {a} and {b}[?| today?]", a=first, b=second)
+    messages: list[Message] = [
+        {"role": "user", "content": user},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "content": a},
+        {"role": "tool", "content": b},
+    ]
+    return use, messages, f"The weather in {first} is {a}. The weather in {second} is {b}."
+
+
+def no_tool(w: World) -> Chat:
+    """A request for which no tool is needed."""
+    other = w.of((identity, identity, help_fact, copying, memory, common_fact, unknown, extraction))(w)
+    return Chat(maybe_system(w, other.messages), other.thought, with_others(w, any_use(w).schema))
+
+
+def tool_talk(w: World) -> Chat:
+    """A longer conversation with one set of tools: calls, results and other questions."""
+    uses: dict[str, Use] = {}
+    for _ in range(w.rng.randint(2, 4)):
+        use = any_use(w)
+        uses.setdefault(use.name, use)
+    messages: list[Message] = []
+    for use in uses.values():
+        messages += whole(use)
+        if w.chance(0.5):
+            messages += w.of((identity, help_fact, copying, common_fact, arithmetic))(w).messages
+    tools = [use.schema for use in uses.values()]
+    w.rng.shuffle(tools)
+    if w.chance(0.5):
+        last = list(uses.values())[-1]
+        while messages[-1]["content"] != last.answer:
+            messages.pop()
+        messages = messages[:-2]
+        return Chat(maybe_system(w, messages), f"I call {last.name}.", tools)
+    return Chat(maybe_system(w, messages), "I answer.", tools)

@@ -1,0 +1,140 @@
+"""The stages of making the models, each done once: what a stage wrote is not made again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from wren import corpus
+from wren.batches import encode
+from wren.embedder import Body, nearer_share, train_embedder, write_embedder
+from wren.evaluate import as_json, score, table
+from wren.export import export
+from wren.model import Shape
+from wren.start import take_over
+from wren.tokens import read_tokens, train_tokenizer
+from wren.train import Run, train
+from wren.verify import verify
+from wren.vision import Sight, train_eye, write_eye
+from wren.world import Part
+
+TOKENIZER_DOCUMENTS = 40_000
+EMBEDDER_STEPS, EYE_STEPS = 400, 1500
+TRIPLES = 1000
+HELD_SEED = 1_000_003  # added to the seed, so that held-out cases share no random numbers with documents
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to make; see the options of `make`."""
+
+    build: Path
+    out: Path
+    minutes: float
+    documents: int
+    start: Path | None
+    processes: int
+    step_tokens: int
+    rate: float
+    seed: int
+    cases: int
+
+
+def make(plan: Plan) -> None:
+    """Make everything; blocks for a little longer than the minutes of the plan."""
+    plan.build.mkdir(parents=True, exist_ok=True)
+    make_corpus(plan)
+    tokenizer = make_tokenizer(plan)
+    shape = Shape(vocabulary=tokenizer.get_vocab_size())
+    make_documents(plan, tokenizer, shape)
+    make_weights(plan, tokenizer, shape)
+    model = export(plan.build, shape, plan.out)
+    verify(model, plan.build)
+    make_embedder(plan, tokenizer)
+    make_eye(plan, tokenizer)
+    write_scores(plan, model)
+
+
+def make_corpus(plan: Plan) -> None:
+    """Write the documents as text."""
+    path = plan.build / "corpus.jsonl"
+    if not path.exists():
+        half = path.with_suffix(".half")
+        corpus.write_lines(half, corpus.documents(plan.documents, plan.seed))
+        half.replace(path)
+
+
+def read_corpus(plan: Plan) -> Iterable[list[Part]]:
+    """Yield the documents."""
+    with (plan.build / "corpus.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def make_tokenizer(plan: Plan) -> Tokenizer:
+    """Learn the tokenizer."""
+    path = plan.build / "tokenizer.json"
+    if not path.exists():
+        rows = itertools.islice(read_corpus(plan), TOKENIZER_DOCUMENTS)
+        slots = {word for pool in corpus.SLOTS for word in pool}
+        train_tokenizer(("".join(text for text, _ in row) for row in rows), slots).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def make_documents(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
+    """Encode the corpus."""
+    if not (plan.build / "ends.npy").exists():
+        dropped = encode(read_corpus(plan), tokenizer, shape.context, plan.build)
+        print(f"{dropped} documents are longer than {shape.context} tokens and left out", flush=True)
+
+
+def make_weights(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
+    """Train the chat model for the rest of its minutes."""
+    start = None
+    if plan.start:
+        start = plan.build / "start.safetensors"
+        take_over(plan.start, tokenizer, shape, start)
+    run = Run(
+        build=plan.build,
+        minutes=plan.minutes,
+        shape=shape,
+        start=start,
+        processes=plan.processes,
+        step_tokens=plan.step_tokens,
+        rate=plan.rate,
+        seed=plan.seed,
+    )
+    train(run)
+    saved = torch.load(run.build / "checkpoint.pt", map_location="cpu", weights_only=True)["model"]
+    save_file({name: weight.contiguous() for name, weight in saved.items()}, plan.build / "weights.safetensors")
+
+
+def make_embedder(plan: Plan, tokenizer: Tokenizer) -> None:
+    """Train and write the embedding model."""
+    body = Body(vocabulary=tokenizer.get_vocab_size())
+    model = train_embedder(body, tokenizer, EMBEDDER_STEPS, plan.seed)
+    path = write_embedder(plan.out, model, body, read_tokens(plan.build / "tokenizer.json"))
+    print(f"wren-embed: {nearer_share(path, TRIPLES, plan.seed + HELD_SEED, 'held'):.1%} of triples right", flush=True)
+
+
+def make_eye(plan: Plan, tokenizer: Tokenizer) -> None:
+    """Train and write the projector for the chat model's embeddings."""
+    embedding = load_file(plan.build / "weights.safetensors")["embed.weight"]
+    sight = Sight(projected=embedding.shape[1])
+    write_eye(plan.out / "wren-mmproj-f32.gguf", train_eye(sight, embedding, tokenizer, EYE_STEPS, plan.seed), sight)
+
+
+def write_scores(plan: Plan, model: Path) -> None:
+    """Score the model on held-out cases."""
+    scores = score(model, corpus.cases(plan.cases, plan.seed + HELD_SEED, "held"))
+    (plan.out / "scores.json").write_text(as_json(scores), encoding="utf-8")
+    print(table(scores), flush=True)
+    shutil.copyfile(plan.build / "tokenizer.json", plan.out / "tokenizer.json")

@@ -1,0 +1,295 @@
+"""Tools with one request for each: what the user says, the call, the result, and the sentence made from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wren import words
+from wren.world import World
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of one tool."""
+
+    schema: Schema
+    user: str
+    call: dict[str, Any]
+    result: str
+    answer: str
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return str(self.call["name"])
+
+
+def tool(name: str, description: str, parameters: dict[str, Any], required: Sequence[str] | None = None) -> Schema:
+    """Return an OpenAI-style function; a parameter is its type or its JSON schema."""
+    properties = {key: value if isinstance(value, dict) else {"type": value} for key, value in parameters.items()}
+    wanted = list(parameters if required is None else required)
+    schema = {"type": "object", "properties": properties, "required": wanted}
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
+
+
+def call(name: str, /, **arguments: Any) -> dict[str, Any]:
+    """Return a call."""
+    return {"name": name, "arguments": arguments}
+
+
+def text_type(w: World) -> Any:
+    """Return the type of a text parameter, sometimes with a description."""
+    if w.chance(0.7):
+        return "string"
+    return {
+        "type": "string",
+        "description": w.of(("The value", "Text", "The city", "What to use", "Name of the thing")),
+    }
+
+
+def either(w: World, key: str, value: Any) -> str:
+    """Return a result as plain text or as JSON."""
+    return str(w.of((str(value), json.dumps({key: value}, ensure_ascii=False))))
+
+
+def weather(w: World) -> Use:
+    """The weather of a city."""
+    name = w.of(("get_weather", "get_current_weather", "weather", "fetch_weather", "get_temperature", "weather_now"))
+    key, city = w.of(("city", "location", "place")), w.city()
+    has_unit = w.chance(0.4)
+    unit = w.of(("celsius", "fahrenheit")) if has_unit and w.chance(0.6) else ""
+    parameters: dict[str, Any] = {key: text_type(w)}
+    if has_unit:
+        parameters["unit"] = {"type": "string", "enum": ["celsius", "fahrenheit"]}
+    description = w.say("[Get|Return|Look up] the [current |]weather [in|of|for] a [city|place|location]")
+    user = w.say(
+        "[What is|What's|How is|Tell me|Check] the [weather|temperature|weather like] in {c}"
+        "[ now| today| right now|]{u}?",
+        "[Is it|Will it be] [cold|warm|hot|sunny|raining] in {c}[ today|]{u}?",
+        "[Weather|Temperature] in {c}{u}[?| please.]",
+        c=city,
+        u=f" in {unit}" if unit else "",
+    )
+    degrees = w.number(0, 40)
+    sky = w.of(("sunny", "cloudy", "rainy", "windy", "foggy", "snowy", "clear", "stormy"))
+    about = f"The weather in {city} is"
+    result, answer = w.of(
+        (
+            (f"{degrees} degrees and {sky}", f"{about} {degrees} degrees and {sky}."),
+            (f"{sky}, {degrees}C", f"{about} {sky}, {degrees}C."),
+            (f"{sky}, {degrees} degrees", f"{about} {sky}, {degrees} degrees."),
+            (json.dumps({"temperature": degrees, "condition": sky}), f"{about} {sky} with {degrees} degrees."),
+            (json.dumps({"city": city, "temperature": degrees}, ensure_ascii=False), f"{about} {degrees} degrees."),
+            (str(degrees), f"{about} {degrees} degrees."),
+            (sky, f"{about} {sky}."),
+        )
+    )
+    arguments = {key: city} | ({"unit": unit} if unit else {})
+    return Use(tool(name, description, parameters, [key]), user, call(name, **arguments), result, answer)
+
+
+def clock(w: World) -> Use:
+    """The time in a city."""
+    name, key = w.of(("get_time", "get_current_time", "current_time", "clock")), w.of(("city", "location", "timezone"))
+    city, time = w.city(), f"{w.number(0, 23):02d}:{w.number(0, 59):02d}"
+    user = w.say("What time is it [now |]in {c}?", "[Tell me|Give me|Check] the time in {c}[.| please.]", c=city)
+    schema = tool(name, "Get the time in a city", {key: text_type(w)})
+    return Use(schema, user, call(name, **{key: city}), either(w, "time", time), f"It is {time} in {city}.")
+
+
+def calculator(w: World) -> Use:
+    """A sum, a product or a difference of large numbers."""
+    sign, names, verb, word = w.of(
+        (
+            ("+", ("add", "add_numbers", "sum", "add_two_numbers"), "Add", "plus"),
+            ("*", ("multiply", "product", "multiply_numbers"), "Multiply", "times"),
+            ("-", ("subtract", "minus", "difference"), "Subtract", "minus"),
+        )
+    )
+    name, a, b, kind = w.of(names), w.number(), w.number(), w.of(("integer", "number"))
+    x, y = w.of((("a", "b"), ("x", "y"), ("first", "second"), ("num1", "num2")))
+    total = {"+": a + b, "*": a * b, "-": a - b}[sign]
+    by_verb = {
+        "+": "[Add|Sum] {a} and {b}.",
+        "*": "Multiply {a} [and|by|with] {b}.",
+        "-": "[Take|Subtract] {b} from {a}.",
+    }
+    user = w.say(
+        "What is {a} {s} {b}?",
+        "[Compute|Calculate|Work out] {a} {s} {b}.",
+        by_verb[sign],
+        a=a,
+        b=b,
+        s=w.of((sign, word)),
+    )
+    schema = tool(name, f"{verb} two numbers", {x: kind, y: kind})
+    return Use(schema, user, call(name, **{x: a, y: b}), either(w, "result", total), f"The result is {total}.")
+
+
+def search(w: World) -> Use:
+    """A search."""
+    name, key = w.of(("search", "web_search", "search_web", "lookup", "find")), w.of(("query", "q", "text"))
+    query, found = w.word(words.TOPICS) if w.chance(0.4) else w.phrase(1, 3), w.phrase(2, 4)
+    user = w.say(
+        "[Search|Look|Search the web] for {q}.", "[Look up|Find|Google|Search] {q}[ online| on the web|].", q=query
+    )
+    schema = tool(name, w.of(("Search the web", "Search the internet", "Look something up")), {key: text_type(w)})
+    return Use(schema, user, call(name, **{key: query}), either(w, "found", found), f"I found this: {found}")
+
+
+def exchange(w: World) -> Use:
+    """Money of another country."""
+    name, amount, value = w.of(("convert", "convert_currency", "exchange")), w.number(1), w.number(1)
+    a, b = w.rng.sample(["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK", "NOK", "INR"], 2)
+    user = w.say(
+        "[Convert|Change|Exchange] {n} {a} [to|into] {b}.",
+        "[How much|What] is {n} {a} in {b}?",
+        n=amount,
+        a=a,
+        b=b,
+    )
+    schema = tool(name, "Convert money", {"amount": "number", "from": "string", "to": "string"})
+    arguments = {"amount": amount, "from": a, "to": b}
+    return Use(schema, user, call(name, **arguments), either(w, "value", value), f"{amount} {a} is {value} {b}.")
+
+
+def message(w: World) -> Use:
+    """A message to somebody."""
+    name, who, what = w.of(
+        (
+            ("send_message", "to", "text"),
+            ("send_email", "to", "body"),
+            ("send_sms", "recipient", "message"),
+            ("notify", "user", "message"),
+        )
+    )
+    person, text = w.name(), w.phrase(1, 4)
+    user = w.say(
+        "[Send|Write] {n} [a message|an email|a note]: {t}",
+        "[Tell|Message|Text] {n}: {t}",
+        "[Send|Write] [a message|an email|a note] to {n} saying {t}",
+        n=person,
+        t=text,
+    )
+    schema = tool(name, "Send a message", {who: text_type(w), what: "string"})
+    result = w.of(("sent", "ok", json.dumps({"status": "sent"})))
+    return Use(schema, user, call(name, **{who: person, what: text}), result, f"I sent the message to {person}.")
+
+
+def timer(w: World) -> Use:
+    """A timer."""
+    name, minutes = w.of(("set_timer", "start_timer", "timer")), w.number(1, 90)
+    user = w.say(
+        "[Set|Start] a timer for {n} minutes.",
+        "[Wake|Call|Remind] me in {n} minutes.",
+        "I need a timer [of|for] {n} minutes.",
+        n=minutes,
+    )
+    schema = tool(name, "Set a timer", {"minutes": "integer"})
+    return Use(schema, user, call(name, minutes=minutes), "ok", f"The timer is set for {minutes} minutes.")
+
+
+def reading(w: World) -> Use:
+    """A file."""
+    name, key = w.of((("read_file", "path"), ("open_file", "path"), ("get_file", "filename"), ("cat", "file")))
+    path, text = f"{w.invented()}.{w.of(('txt', 'py', 'md', 'json'))}", w.phrase(2, 4)
+    user = w.say("[Read|Open|Show me] [the file |]{p}.", "What is in [the file |]{p}?", p=path)
+    schema = tool(name, "Read a file", {key: text_type(w)})
+    return Use(schema, user, call(name, **{key: path}), text, f"The file says: {text}")
+
+
+def plain(w: World) -> Use:
+    """A tool without parameters."""
+    kinds: dict[str, tuple[str, str, str]] = {
+        "roll_dice": ("[Roll|Throw] [a die|the dice|a dice].", "The die shows", str(w.number(1, 6))),
+        "get_date": (
+            "[What is the date today?|What day is it?|Tell me the date.|Which date is it?]",
+            "The date is",
+            f"2026-{w.number(10, 12)}-{w.number(10, 28)}",
+        ),
+        "get_battery": (
+            "[How full is the battery?|Check the battery.|What is the state of the battery?]",
+            "The battery is at",
+            f"{w.number(1, 99)} percent",
+        ),
+        "get_user": ("[Who is logged in?|Which user is logged in?|Tell me who is logged in.]", "The user is", w.name()),
+    }
+    name = w.of(list(kinds))
+    asked, answer, value = kinds[name]
+    schema = tool(name, name.replace("_", " ").capitalize(), {})
+    return Use(schema, w.say(asked), call(name), value, f"{answer} {value}.")
+
+
+def property_of(w: World) -> Use:
+    """One property of one thing."""
+    name, key, value = w.of(
+        (
+            ("get_population", "city", w.city()),
+            ("get_price", "item", w.word(words.OBJECTS)),
+            ("get_stock_price", "symbol", w.invented(2, 2).upper()),
+            ("get_age", "name", w.name()),
+            ("get_status", "id", w.letters()),
+            ("get_owner", "code", w.letters()),
+        )
+    )
+    what, result = name[4:].replace("_", " "), w.name() if name == "get_owner" else w.number(1)
+    user = w.say("[What is|Tell me|Get|Find|Give me] the {w} of {v}[.| please.]", w=what, v=value)
+    schema = tool(name, f"Get the {what}", {key: text_type(w)})
+    return Use(schema, user, call(name, **{key: value}), either(w, what, result), f"The {what} of {value} is {result}.")
+
+
+NUMBER_KEYS = ("id", "size", "level", "speed", "count")
+TEXT_KEYS = ("name", "code", "label", "owner", "place", "date", "reason", "colour", "tag", "user")
+
+
+def made_up(w: World) -> Use:
+    """A function that exists nowhere; the request names the action and the parameters."""
+    verb, noun = w.word(words.VERBS), w.word(words.NOUNS)
+    if w.chance(0.25):
+        verb, noun = w.invented(), w.invented(1, 2)
+    name = w.of((f"{verb}_{noun}", f"{verb}_{noun}", f"{noun}_{verb}", f"{verb}{noun.capitalize()}"))
+    keys = w.rng.sample(NUMBER_KEYS + TEXT_KEYS, w.rng.randint(1, 2))
+    kinds = {key: w.of(("integer", "number")) if key in NUMBER_KEYS else "string" for key in keys}
+    texts = (w.thing, w.thing, w.letters, lambda: f"{w.invented(1, 2).upper()}-{w.number()}")
+    values = {key: w.number() if key in NUMBER_KEYS else w.of(texts)() for key in keys}
+    said = " and ".join(
+        f'{key} "{value}"' if isinstance(value, str) and w.chance(0.4) else f"{key} {value}"
+        for key, value in values.items()
+    )
+    user = w.say(
+        "[Please |]{v} the {n} with {s}.",
+        "[Call|Use|Run|Invoke] {t} with {s}.",
+        "[Can you|Could you] {v} [the|a] {n} with {s}?",
+        v=verb,
+        n=noun,
+        t=name,
+        s=said,
+    )
+    value = w.of((w.phrase(1, 3), str(w.number()), "done", "ok"))
+    result, answer = w.of(
+        (
+            (value, f"The result is {value}."),
+            (json.dumps({"status": value}, ensure_ascii=False), f"The status is {value}."),
+            (json.dumps({"error": value}, ensure_ascii=False), f"The tool reported an error: {value}."),
+        )
+    )
+    description = f"{verb.capitalize()} a {noun}" if w.chance(0.8) else f"{verb.capitalize()} something"
+    schema = tool(name, description, kinds)
+    return Use(schema, user[:1].upper() + user[1:], call(name, **values), result, answer)
+
+
+KINDS: dict[Callable[[World], Use], float] = {
+    weather: 3.5, clock: 1, calculator: 2, search: 2, exchange: 1, message: 2, timer: 1, reading: 1, plain: 1,
+    property_of: 1.5, made_up: 9,
+}  # fmt: skip
+
+
+def any_use(w: World) -> Use:
+    """Return a use of any tool."""
+    (kind,) = w.rng.choices(list(KINDS), list(KINDS.values()))
+    return kind(w)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from wren import corpus, words
+from wren.paraphrases import bare, triples
+from wren.pictures import ALL, draw, png
+from wren.skills_facts import arithmetic
+from wren.skills_memory import CHARACTERS_PER_TOKEN, memory_1000
+from wren.world import World, outcomes, render
+
+from ollamapy.gguf import read_header
+from ollamapy.template.prompt import chat_template, render_chat
+from ollamapy.types import Message, ToolCall
+
+DOCUMENTS = 3000
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return ["".join(text for text, _ in document) for document in corpus.documents(DOCUMENTS, seed=1)]
+
+
+def test_a_seed_fixes_the_corpus():
+    first, again, other = ([*corpus.documents(100, seed=seed)] for seed in (5, 5, 6))
+    assert first == again != other
+
+
+def test_no_document_has_a_word_of_the_last_evaluation(texts):
+    found = set(re.findall(r"[A-Za-z]+", " ".join(texts)))
+    assert not {word for word in words.RESERVED if " " not in word} & found
+
+
+def test_the_cases_of_the_last_evaluation_use_reserved_words():
+    names = {case["expect"] for case in corpus.cases(5, seed=3, side="held") if case["skill"] == "memory_300"}
+    assert names
+    assert any(word in answer for answer in names for word in words.RESERVED)
+
+
+def test_no_phrasing_is_on_two_sides():
+    sides = outcomes(("[Say|Tell me|Name|Give me] the [name|age|city|code] of [it|this|that].",))
+    by_side = [set(itertools.chain.from_iterable(sides[side])) for side in ("train", "dev", "held")]
+    assert all(by_side)
+    assert sum(map(len, by_side)) == len(set.union(*by_side)) == 48
+
+
+def test_a_phrasing_that_has_no_other_is_trained_on_and_asked_by_no_evaluation():
+    only = next(text for text in map(str, range(99)) if not outcomes((text,))["dev"])
+    assert outcomes((only,))["train"] == [[only]]
+
+
+@pytest.mark.parametrize("side", ["dev", "held"])
+def test_an_evaluation_repeats_no_prompt(side):
+    cases = list(corpus.cases(20, seed=2, side=side))
+    assert len({json.dumps([case["skill"], case["messages"], case["tools"]]) for case in cases}) == len(cases)
+    assert {"tool_call", "memory_1000", "copying", "arithmetic", "unknown"} <= {case["skill"] for case in cases}
+
+
+def test_sums_are_right_and_within_twenty():
+    w = World(3)
+    for _ in range(300):
+        left, sign, right, result = re.fullmatch(r"(\d+) ([+-]) (\d+) = (\d+)\.", arithmetic(w).answer).groups()
+        assert int(result) == (int(left) + int(right) if sign == "+" else int(left) - int(right))
+        assert max(int(left), int(right), int(result)) <= 20
+
+
+def test_a_memory_lies_as_far_back_as_it_should():
+    chat = memory_1000(World(8))
+    text = " ".join(message["content"] for message in chat.messages)
+    assert 700 * CHARACTERS_PER_TOKEN < len(text) < 1300 * CHARACTERS_PER_TOKEN
+
+
+@pytest.mark.parametrize("think", [False, True])
+def test_the_bundled_template_renders_prompts_as_they_were_trained(wren_gguf: Path, think):
+    source = read_header(wren_gguf).chat_template()
+    assert source is not None
+    template = chat_template(source, bos_token="<|endoftext|>", eos_token="<|im_end|>", control_tokens=CONTROL)
+    w = World(5)
+    for _ in range(200):
+        chat = w.of(list(corpus.CHATS))(w)
+        trained = "".join(text for text, _ in render(chat, think, lambda x: json.dumps(x, ensure_ascii=False))[:-1])
+        messages = [message_of(message) for message in chat.messages[:-1]]
+        segments = render_chat(template, messages, tools=chat.tools, think=think)
+        assert "".join(segment.text for segment in segments) == trained
+
+
+def message_of(message: dict) -> Message:
+    calls = (ToolCall(call["name"], call["arguments"]) for call in message.get("tool_calls", ()))
+    return Message(message["role"], message["content"], tool_calls=tuple(calls))
+
+
+def test_paraphrases_share_a_meaning_and_no_wording():
+    for triple in itertools.islice(triples(4, "train"), 200):
+        assert len({bare(text) for text in (triple.anchor, triple.same)}) == 2
+        assert triple.other not in (triple.anchor, triple.same)
+
+
+def test_a_picture_shows_its_colours():
+    rng = random.Random(1)
+    for picture in ALL[:20]:
+        pixels = draw(picture, 64, rng)
+        assert pixels.shape == (64, 64, 3)
+        assert len({tuple(pixel) for row in pixels.tolist() for pixel in row}) == 2
+    assert png(pixels).startswith(b"\x89PNG\r\n\x1a\n")
