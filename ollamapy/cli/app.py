@@ -65,7 +65,7 @@ def run_command(arguments: Sequence[str]) -> int:
     if name in HELP_FLAGS:
         name, rest = "help", ()
     if name in VERSION_FLAGS:
-        name, rest = "version", ()
+        name = "version"
     elif name == "help" and rest:
         name, rest = rest[0], ("--help",)
     name = ALIASES.get(name, name)

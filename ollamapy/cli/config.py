@@ -7,6 +7,7 @@ import os
 
 from ollamapy.cli import render
 from ollamapy.cli.errors import told
+from ollamapy.cli.json_output import indented
 from ollamapy.config import Reading, inspect_settings
 from ollamapy.errors import ConfigError
 
@@ -22,18 +23,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show: all settings; check: whether file and variables are right; path: where the file is",
     )
     parser.add_argument("--origin", action="store_true", help="show where each value comes from")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print it as JSON")
 
 
-def command(*, action: str, origin: bool) -> None:
-    """Tell about the settings: those of this command's environment, which need not be the daemon's."""
+def command(*, action: str, origin: bool, as_json: bool) -> None:
+    """Tell about the settings: those of this command's environment, which need not be the daemon's.
+
+    Examples:
+      ollamapy config show --origin
+      ollamapy config check
+    """
     reading = inspect_settings(os.environ)
-    if action == "path":
+    if as_json:
+        tell(reading)
+        refuse(reading.problems)
+    elif action == "path":
         render.line(str(reading.path or ""))
     elif action == "show":
         show(reading, has_origin=origin)
         refuse(reading.problems)
     else:
         check(reading)
+
+
+def tell(reading: Reading) -> None:
+    """Print all that is known as JSON, secrets hidden."""
+    values = {value.key: {"value": value.text, "from": value.origin} for value in reading.values}
+    fields = {
+        "path": str(reading.path or ""),
+        "settings": values,
+        "warnings": list(reading.warnings),
+        "problems": [problem.message for problem in reading.problems],
+    }
+    render.line(indented(fields))
 
 
 def show(reading: Reading, *, has_origin: bool) -> None:

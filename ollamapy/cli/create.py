@@ -10,6 +10,7 @@ from pathlib import Path
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.cli.deliver import Delivery, percent
+from ollamapy.cli.json_output import one_line
 from ollamapy.config import read_settings
 from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
 from ollamapy.gguf import check_file, names_of_parts
@@ -29,10 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quantize", metavar="TYPE", default="", help="quantize the weights, to Q4_K_M say")
     parser.add_argument("--hardlink", action="store_true", dest="link", help=HARDLINK_HELP)
     parser.add_argument("-f", "--file", metavar="FILE", help="the Modelfile; - reads it from standard input")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print print the steps as lines of JSON")
 
 
-def command(*, model: str, file: str | None, quantize: str = "", link: bool = False) -> None:
-    """Create a model from a Modelfile."""
+def command(*, model: str, file: str | None, quantize: str = "", link: bool = False, as_json: bool = False) -> None:
+    """Create a model from a Modelfile.
+
+    Examples:
+      ollamapy create mine
+      ollamapy create mine -f path/to/Modelfile --quantize Q4_K_M
+      ollamapy create mine -f -        # reads the Modelfile from standard input
+    """
     modelfile, folder = read_modelfile(file)
     for warning in modelfile.warnings:
         render.note(warning)
@@ -63,6 +71,9 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
                 quantize=quantize,
             )
             for step in client.create(request):
+                if as_json:
+                    render.line(one_line(step))
+                    continue
                 status.show(step.status, percent(step.completed, step.total))
     finally:
         status.end()

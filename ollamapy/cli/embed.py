@@ -24,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, model: str, texts: list[str], dimensions: str | None, as_json: bool) -> None:
-    """Print the vector of each text as a line that is a JSON array."""
+    """Print the vector of each text as a line that is a JSON array.
+
+    Examples:
+      ollamapy embed nomic-embed-text "one text" "another"
+      ollamapy embed nomic-embed-text --dimensions 256 < lines.txt
+    """
     wanted = whole_number("--dimensions", dimensions)
     inputs = [*map(clean_text, texts)] or piped_lines()
     if not inputs:

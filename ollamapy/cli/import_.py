@@ -48,7 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, models: list[str], dry_run: bool, as_json: bool, link: bool) -> None:
-    """Take models of Hugging Face's cache, LM Studio, llama.cpp's cache and Ollama."""
+    """Take models of Hugging Face's cache, LM Studio, llama.cpp's cache and Ollama.
+
+    Examples:
+      ollamapy import --dry-run
+      ollamapy import
+    """
     settings = read_settings(os.environ)
     found = choose(find_models(source_folders(os.environ), settings.models_dir), models)
     show(found, as_json=as_json)

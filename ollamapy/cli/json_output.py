@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ollamapy.dialects.native import Record
+from ollamapy.types import Json
 
 
 def pretty(record: Record) -> str:
@@ -14,7 +15,7 @@ def pretty(record: Record) -> str:
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
 
 
-def indented(fields: Mapping[str, str | int | bool]) -> str:
+def indented(fields: Mapping[str, Json]) -> str:
     """Return values that are no answer of the API as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode()
 

@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, prefix: str, as_json: bool) -> None:
-    """List models."""
+    """List models.
+
+    Examples:
+      ollamapy list
+      ollamapy list wren --json
+    """
     with connect() as client:
         found = client.list().models
     models = [model for model in found if model.name.lower().startswith(prefix.lower())]

@@ -9,6 +9,7 @@ import os
 import sys
 
 from ollamapy.cli import render
+from ollamapy.cli.json_output import indented
 from ollamapy.config import read_settings
 from ollamapy.errors import InvalidInputError
 from ollamapy.names import DEFAULT_HOST
@@ -26,14 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-u", "--username", metavar="NAME", help="the user; asked for where it is not given")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     parser.add_argument("--token-stdin", action="store_true", help="read a token from standard input, in place of both")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print what was done as JSON")
 
 
-def command(*, registry: str, username: str | None, password_stdin: bool, token_stdin: bool) -> None:
-    """Keep credentials of a registry for this user's daemon; Hugging Face takes a token, Ollama's registry a key."""
+def command(*, registry: str, username: str | None, password_stdin: bool, token_stdin: bool, as_json: bool) -> None:
+    """Keep credentials of a registry for this user's daemon; Hugging Face takes a token, Ollama's registry a key.
+
+    Examples:
+      ollamapy login registry.example.com --username me
+      ollamapy login hf.co --token-stdin < token.txt
+    """
     settings, host = read_settings(os.environ), registry.lower()
     remotes = Remotes.of(settings)
     if host == DEFAULT_HOST and not (username or password_stdin or token_stdin):
         key = remotes.key().public_text
+        if as_json:
+            render.line(indented({"key": key, "add_it_at": KEYS_PAGE}))
+            return
         render.line(f"Ollama's registry knows you by this key; add it to your account at {KEYS_PAGE}:\n\n{key}")
         return
     if password_stdin and token_stdin:
@@ -42,8 +52,9 @@ def command(*, registry: str, username: str | None, password_stdin: bool, token_
     kept_as = HUB_HOSTS[0] if _takes_token(host) else host
     is_checked = asyncio.run(_check(remotes, kept_as, credential))
     remotes.credentials.put(kept_as, credential)
-    render.line(f"logged in to {registry}")
-    if not is_checked:
+    done = indented({"logged_in": registry, "checked": is_checked})
+    render.line(done if as_json else f"logged in to {registry}")
+    if not is_checked and not as_json:
         render.note(f"{registry} asks nobody for credentials, so they could not be checked")
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from ollamapy.cli import render
+from ollamapy.cli.json_output import indented
 from ollamapy.config import read_settings
 from ollamapy.errors import NotFoundError
 from ollamapy.names import DEFAULT_HOST
@@ -17,12 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "registry", metavar="REGISTRY", nargs="?", default=DEFAULT_HOST, help=f"host[:port] (default {DEFAULT_HOST})"
     )
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print what was done as JSON")
 
 
-def command(*, registry: str) -> None:
-    """Forget what `login` keeps of a registry; keys and the configuration stay as they are."""
+def command(*, registry: str, as_json: bool) -> None:
+    """Forget what `login` keeps of a registry; keys and the configuration stay as they are.
+
+    Examples:
+      ollamapy logout registry.example.com
+    """
     host = registry.lower()
     kept = CredentialsFile(read_settings(os.environ).credentials_file)
     if not kept.remove(HUB_HOSTS[0] if host in HUB_HOSTS else host):
         raise NotFoundError(f"nobody is logged in to {registry}")
-    render.line(f"logged out of {registry}")
+    render.line(indented({"logged_out": registry}) if as_json else f"logged out of {registry}")

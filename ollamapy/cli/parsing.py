@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, Protocol
@@ -22,7 +23,7 @@ CLIENT_VARIABLES = ("OLLAMA_HOST", "OLLAMA_API_KEY", "NO_COLOR")
 
 
 class CommandModule(Protocol):
-    """What a command's module offers: its first docstring line is the command's help."""
+    """What a command's module offers; the docstring of `command` is its help, with lines of examples."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the words that the command takes."""
@@ -55,10 +56,16 @@ class Parser(argparse.ArgumentParser):
 
 def invoke(module: CommandModule, name: str, words: Sequence[str]) -> None:
     """Run a command with its words; raises InvalidInputError if they can't be read and SystemExit after its help."""
-    parser = Parser(name, (module.command.__doc__ or "").strip())
-    module.add_arguments(parser)
+    parser = make_parser(module, name)
     values = vars(parser.parse_intermixed_args(expand_bare_options(words)))
     module.command(**{key: unmarked(value) for key, value in values.items()})
+
+
+def make_parser(module: CommandModule, name: str) -> Parser:
+    """Return the parser of a command, which knows its words and tells its help."""
+    parser = Parser(name, inspect.cleandoc(module.command.__doc__ or ""))
+    module.add_arguments(parser)
+    return parser
 
 
 def variables_text(name: str) -> str:

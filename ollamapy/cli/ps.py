@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, prefix: str, as_json: bool) -> None:
-    """List models that are in memory."""
+    """List models that are in memory.
+
+    Examples:
+      ollamapy ps
+      ollamapy ps --json
+    """
     with connect() as client:
         found = client.ps().models
     models = [model for model in found if model.name.lower().startswith(prefix.lower())]

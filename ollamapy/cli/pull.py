@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, model: str, insecure: bool, as_json: bool) -> None:
-    """Fetch a model from a registry; what has arrived before is not fetched again."""
+    """Fetch a model from a registry; what has arrived before is not fetched again.
+
+    Examples:
+      ollamapy pull llama3.2:1b
+      ollamapy pull hf.co/user/repository:Q4_K_M
+    """
     with connect() as client:
         steps = client.pull(model, insecure=insecure)
         if not as_json:

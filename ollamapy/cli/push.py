@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, model: str, insecure: bool, as_json: bool) -> None:
-    """Send a model to a registry that the daemon's configuration names."""
+    """Send a model to a registry that the daemon's configuration names.
+
+    Examples:
+      ollamapy push registry.example.com/me/mine
+    """
     with connect() as client:
         steps = client.push(model, insecure=insecure)
         if not as_json:

@@ -12,7 +12,7 @@ from ollamapy.cli import render
 from ollamapy.cli.attachments import Attached, attach_media
 from ollamapy.cli.chat.session import VISION, Chat
 from ollamapy.cli.daemon import connect, ensure_running
-from ollamapy.cli.json_output import compact
+from ollamapy.cli.json_output import compact, one_line
 from ollamapy.cli.parsing import clean_text, whole_number
 from ollamapy.cli.progress import show_transfer
 from ollamapy.cli.speak import Manner, Speaker, listen, load
@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hidethinking", action="store_true", help="don't print the thinking")
     parser.add_argument("--dimensions", metavar="N", help="of an embedding: keep only the first N numbers")
     parser.add_argument("--truncate", metavar="BOOL", help="of an embedding: false refuses a text that is too long")
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="print the answer as the API gives it, as lines of JSON"
+    )
 
 
 def command(
@@ -74,14 +77,22 @@ def command(
     system: str | None,
     options: list[str],
     nomarkdown: bool,
+    as_json: bool,
 ) -> None:
-    """Run a model: answer one prompt, or hold a conversation."""
+    """Run a model: answer one prompt, or hold a conversation.
+
+    Examples:
+      ollamapy run wren                # a conversation
+      ollamapy run wren "What can you do?"
+      ollamapy run wren "Sum this up" --think=false < notes.txt
+      ollamapy run wren "Three colours" --format json -o temperature=0
+    """
     wanted = parse_think(think)
     keep_alive_seconds = None if keepalive is None else parse_duration(keepalive)
     answer_format, chosen = parse_format(format_), parse_pairs("--option", options)
     width, is_cut = whole_number("--dimensions", dimensions), parse_switch("--truncate", truncate)
     words = [*piped_text(), *map(clean_text, prompt)]
-    is_conversation = not words and render.is_input_terminal() and render.is_output_terminal()
+    is_conversation = not words and not as_json and render.is_input_terminal() and render.is_output_terminal()
     settings = read_settings(os.environ)
     with connect(settings) as client:
         shown = find_model(client, model, insecure=insecure)
@@ -106,7 +117,7 @@ def command(
         if is_conversation:
             hold_conversation(Chat(client, manner, shown, partial(ensure_running, client, settings.host)), settings)
         else:
-            answer_once(client, manner, shown, " ".join(words))
+            answer_once(client, manner, shown, " ".join(words), as_json=as_json)
 
 
 def find_model(client: Client, model: str, *, insecure: bool) -> ShowRecord:
@@ -130,7 +141,7 @@ def hold_conversation(chat: Chat, settings: Settings) -> None:
     importlib.import_module("ollamapy.cli.chat.conversation").converse(chat, settings)
 
 
-def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str) -> None:
+def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str, *, as_json: bool) -> None:
     """Print the answer to one prompt; a blank one loads the model."""
     if not prompt.strip():
         load(client, manner)
@@ -148,6 +159,10 @@ def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str) 
         think=manner.think,
         keep_alive_seconds=manner.keep_alive_seconds,
     )
+    if as_json:
+        for record in client.generate(request):
+            render.line(one_line(record))
+        return
     speaker = Speaker(manner)
     listen(client.generate(request), speaker)
     speaker.tell_statistics()

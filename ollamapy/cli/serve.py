@@ -14,5 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command() -> None:
-    """Start the daemon in the foreground; OLLAMA_HOST says where it listens."""
+    """Start the daemon in the foreground; OLLAMA_HOST says where it listens.
+
+    Examples:
+      ollamapy serve
+      OLLAMA_HOST=127.0.0.1:11500 ollamapy serve
+    """
     serve(read_settings(os.environ))

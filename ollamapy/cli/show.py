@@ -39,7 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(*, model: str, part: str | None, verbose: bool) -> None:
-    """Show information about a model."""
+    """Show information about a model.
+
+    Examples:
+      ollamapy show wren
+      ollamapy show wren --modelfile
+      ollamapy show wren --json
+    """
     with connect() as client:
         shown = client.show(model, verbose=verbose)
     if part == "json":
