@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive
 from ollamapy.dialects.native_requests import read_tool_choice
+from ollamapy.dialects.turns import with_tool_names
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import RULES, parse_options
 from ollamapy.types import ChatRequest, Json, Message, Options, Think, ToolCall
@@ -146,13 +147,8 @@ def _texts(fields: Fields, name: str) -> tuple[str, ...]:
 
 
 def _messages(fields: Fields) -> tuple[Message, ...]:
-    names: dict[str, str] = {}  # of the tools that earlier turns used, by the use's id
-    messages: list[Message] = []
-    for entry in fields.objects("messages"):
-        turn = _Turn(entry, names)
-        messages += turn.messages()
-        names.update((call.id, call.name) for call in turn.calls)
-    return tuple(messages)
+    turns = (_Turn(entry).messages() for entry in fields.objects("messages"))
+    return with_tool_names(message for turn in turns for message in turn)
 
 
 @dataclass(slots=True)
@@ -160,7 +156,6 @@ class _Turn:
     """One entry of `messages`, whose tool results become messages of their own, ahead of its text."""
 
     fields: Fields
-    names: dict[str, str]
     texts: list[str] = field(default_factory=list)
     thinking: list[str] = field(default_factory=list)
     images: list[bytes] = field(default_factory=list)
@@ -201,7 +196,6 @@ class _Turn:
                 )
 
     def _result(self, block: Fields) -> Message:
-        use_id = block.text("tool_use_id")
         content = block.raw("content")
         images: list[bytes] = []
         if isinstance(content, list):
@@ -214,8 +208,7 @@ class _Turn:
             role="tool",
             content="\n".join(texts),
             images=tuple(images),
-            tool_name=self.names.get(use_id, ""),
-            tool_call_id=use_id,
+            tool_call_id=block.text("tool_use_id"),
         )
 
 

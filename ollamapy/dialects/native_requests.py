@@ -15,6 +15,7 @@ from ollamapy.dialects.fields import (
     read_think,
     read_top_logprobs,
 )
+from ollamapy.dialects.turns import with_tool_names
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import parse_options
 from ollamapy.types import (
@@ -114,7 +115,7 @@ def transfer_request(fields: Fields) -> TransferRequest:
 
 def read_messages(fields: Fields) -> tuple[Message, ...]:
     """Read a chat's turns."""
-    return tuple(_message(message) for message in fields.objects("messages"))
+    return with_tool_names(map(_message, fields.objects("messages")))
 
 
 def read_tools(fields: Fields) -> tuple[dict[str, Json], ...]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
 from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive, read_top_logprobs
 from ollamapy.dialects.native_requests import read_tool_choice
+from ollamapy.dialects.turns import with_tool_names
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import RULES, parse_options
 from ollamapy.types import ChatRequest, Json, Message, Options, Think, ToolCall
@@ -52,7 +53,7 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
     stream_options = fields.nested("stream_options")
     chat = ChatRequest(
         model=model,
-        messages=_messages(fields),
+        messages=with_tool_names(map(_message, fields.objects("messages"))),
         tools=tools,
         format=_format(fields),
         options=read_options(fields),
@@ -140,18 +141,6 @@ def read_effort(fields: Fields, arguments: Mapping[str, Json]) -> Think:
         case _:
             words = ", ".join(f'"{word}"' for word in EFFORT_WORDS)
             return parse_effort(effort, f'invalid reasoning value: "{effort[:40]}" (must be one of {words})')
-
-
-def _messages(fields: Fields) -> tuple[Message, ...]:
-    names: dict[str, str] = {}  # of the functions that earlier turns called, by the call's id
-    messages = []
-    for entry in fields.objects("messages"):
-        message = _message(entry)
-        names.update((call.id, call.name) for call in message.tool_calls)
-        if message.role == "tool" and not message.tool_name:
-            message = replace(message, tool_name=names.get(message.tool_call_id, ""))
-        messages.append(message)
-    return tuple(messages)
 
 
 def _message(fields: Fields) -> Message:

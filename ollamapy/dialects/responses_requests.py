@@ -19,6 +19,7 @@ from ollamapy.dialects.openai_requests import (
     read_options,
     read_tool_call,
 )
+from ollamapy.dialects.turns import with_tool_names
 from ollamapy.errors import InvalidInputError
 from ollamapy.types import ChatRequest, Json, Message, Options, ToolCall
 
@@ -42,7 +43,7 @@ class ResponseRequest:
     def with_history(self, history: Sequence[Message]) -> ChatRequest:
         """Return the whole chat: the instructions, what was said before, and this turn."""
         system = (Message("system", self.instructions),) if self.instructions else ()
-        return replace(self.chat, messages=(*system, *_named([*history, *self.chat.messages])))
+        return replace(self.chat, messages=(*system, *with_tool_names([*history, *self.chat.messages])))
 
 
 def response_request(fields: Fields, find_item: FindItem) -> ResponseRequest:
@@ -249,15 +250,6 @@ def _content(fields: Fields, name: str) -> tuple[tuple[str, ...], tuple[bytes, .
                     f'field "{part.name_of("type")}": parts of the type "{kind[:40]}" are not supported; send text'
                 )
     return tuple(texts), tuple(images)
-
-
-def _named(messages: Sequence[Message]) -> list[Message]:
-    """Return the messages, those of tools with the name of the function that was called."""
-    names = {call.id: call.name for message in messages for call in message.tool_calls}
-    return [
-        replace(message, tool_name=names.get(message.tool_call_id, "")) if message.role == "tool" else message
-        for message in messages
-    ]
 
 
 def _echo(fields: Fields) -> dict[str, Json]:
