@@ -192,6 +192,7 @@ class CreateBody(Body, frozen=True, kw_only=True):
     model: Name
     base: str | None = msgspec.field(name="from", default=None)
     files: dict[str, Digest] | None = None
+    draft_files: dict[str, Digest] | None = None
     adapters: dict[str, Digest] | None = None
     template: str | None = None
     system: str | None = None
@@ -202,6 +203,7 @@ class CreateBody(Body, frozen=True, kw_only=True):
     parser: str | None = None
     requires: str | None = None
     quantize: str | None = None
+    draft_quantize: str | None = None
     info: InfoBody | None = None
     stream: bool | None = None
 
