@@ -57,11 +57,11 @@ class Session:
                 return
             challenge = parse_challenge(reply.header("www-authenticate"))
         if challenge is None or not isinstance(body, bytes | None):
-            raise UnauthorizedError(DENIED)
+            raise self._denied()
         renewed = await self._answer(challenge, used)
         async with self._http.open(Request(method, url, headers or {}, renewed, body), redirects) as reply:
             if reply.status == 401:
-                raise UnauthorizedError(DENIED)
+                raise self._denied()
             yield reply
 
     async def check(self) -> bool:
@@ -72,6 +72,11 @@ class Session:
         async with self.request("GET", f"{self._registry.url}/v2/") as reply:
             expect(reply, 200)
             return True
+
+    def _denied(self) -> UnauthorizedError:
+        is_known = bool(self._registry.username or self._registry.token)
+        remedy = "" if is_known else f"; `ollamapy login {self._registry.host}` keeps credentials for this registry"
+        return UnauthorizedError(DENIED + remedy)
 
     def _authorization(self) -> str:
         if self._uses_basic:
@@ -87,10 +92,10 @@ class Session:
                 return self._authorization()  # another request was faster
             if challenge.scheme == "basic":
                 if not self._registry.username or self._uses_basic:
-                    raise UnauthorizedError(DENIED)
+                    raise self._denied()
                 self._uses_basic = True
             elif self._registry.token:
-                raise UnauthorizedError(DENIED)
+                raise self._denied()
             else:
                 self._token = await self._fetch_token(challenge)
                 self._token_until = time.monotonic() + self._token.lifetime_seconds
@@ -104,7 +109,7 @@ class Session:
             credentials = (await asyncio.to_thread(self._find_key)).authorization(url)
         async with self._http.open(Request("GET", url, {}, credentials), redirects=0) as reply:
             if reply.status in (400, 401, 403, 404):
-                raise UnauthorizedError(DENIED)
+                raise self._denied()
             expect(reply, 200)
             return parse_token(await reply.read())
 
