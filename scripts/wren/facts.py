@@ -130,8 +130,8 @@ HOW: Facts = [
         "Send a list of functions as `tools` to `/api/chat`; read `tool_calls` in the answer.",
     ),
     ("[turn off|disable|switch off] streaming", "Send `stream: false`; you get one JSON object at the end."),
-    ("[turn off|disable|switch off] thinking", "Send `think: false`, or use `ollamapy run NAME --think=false`."),
-    ("[turn on|enable|switch on] thinking", "Send `think: true`, or use `ollamapy run NAME --think`."),
+    ("[turn off|disable|switch off] thinking", "Send `think: false`, or type `/set nothink` in the chat."),
+    ("[turn on|enable|switch on] thinking", "Send `think: true`, or type `/set think` in the chat."),
     ("[hide|not show] [the thinking|the thoughts]", "Use `ollamapy run NAME --hidethinking`."),
     (
         "[measure|see|print] [the speed|how fast a model is|tokens per second]",
@@ -145,6 +145,10 @@ HOW: Facts = [
     (
         "[uninstall|get rid of] ollamapy",
         "Run `./install.sh --uninstall`. It asks before it touches your models.",
+    ),
+    (
+        "[install|set up] [the service|a service|ollamapy as a service]",
+        "Run `ollamapy service install`. It uses systemd on Linux and launchd on a Mac.",
     ),
     ("[run|start] the tests", "Run `scripts/test` in the repository."),
     (
@@ -163,7 +167,7 @@ HOW: Facts = [
     ),
     (
         "[see|check|show] [the|my] settings",
-        "Run `ollamapy config`; with `--origin` it shows where each value comes from.",
+        "Run `ollamapy config show`; with `--origin` it tells where each value comes from.",
     ),
     ("[update|refresh] all [my |]models", "Run `ollamapy update --all`."),
     (

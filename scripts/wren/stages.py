@@ -129,7 +129,7 @@ def make_eye(plan: Plan, tokenizer: Tokenizer) -> None:
     """Train and write the projector for the chat model's embeddings."""
     embedding = load_file(plan.build / "weights.safetensors")["embed.weight"]
     sight = Sight(projected=embedding.shape[1])
-    write_eye(plan.out / "wren-mmproj-f32.gguf", train_eye(sight, embedding, tokenizer, EYE_STEPS, plan.seed), sight)
+    write_eye(plan.out / "wren-eye-f16.gguf", train_eye(sight, embedding, tokenizer, EYE_STEPS, plan.seed), sight)
 
 
 def write_scores(plan: Plan, model: Path) -> None:

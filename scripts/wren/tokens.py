@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -74,11 +74,22 @@ def _with_spaced_words(learned: Tokenizer, common: Iterable[str]) -> Tokenizer:
         if word in vocabulary:
             vocabulary["Ġ" + word] = len(vocabulary)
             merges.append(("Ġ", word))
+    return _complete(vocabulary, merges)
+
+
+def _complete(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     tokenizer.pre_tokenizer, tokenizer.decoder = _splitter(SPLIT), decoders.ByteLevel()
     tokenizer.add_tokens([AddedToken(text, special=True, normalized=False) for text in CONTROL])
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in TAGS])
     return tokenizer
+
+
+def tokenizer_of(tokens: Sequence[str], merges: Sequence[str]) -> Tokenizer:
+    """Return the tokenizer of a GGUF file's vocabulary."""
+    added = {*CONTROL, *TAGS}
+    pairs = [(left, right) for left, right in (merge.split(" ") for merge in merges)]
+    return _complete({token: i for i, token in enumerate(tokens) if token not in added}, pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,10 +115,10 @@ class Worker:
 
     def loop(self) -> None:
         """Take steps until the time is over."""
-        progress, first = self.progress, self.first
+        progress = self.progress
         saved = clock = time.monotonic()
         while (done := progress.seconds / (60 * self.run.minutes)) < 1:
-            warm = min(1.0, (progress.step - first + 1) / WARM_UP_STEPS)
+            warm = min(1.0, (progress.step + 1) / WARM_UP_STEPS)
             factor = self.run.rate * warm * min(1.0, (1 - done) / (1 - self.run.flat))
             loss, tokens = self.take_step(factor)
             now = time.monotonic()

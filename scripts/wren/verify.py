@@ -15,15 +15,11 @@ from tokenizers import Tokenizer
 from wren import corpus
 from wren.evaluate import Player
 from wren.model import Shape, Wren
+from wren.strings import random_text
 from wren.world import World, render
 
 STRINGS, CONVERSATIONS = 1000, 200
 LARGEST_DIFFERENCE = 0.15  # of a logit: the model is float16 there, and llama.cpp computes in other orders
-ALPHABETS = (
-    "abcdefgh XYZ", "0123456789 .,", "{}[]\":,_-/`'", "éüñßøœ çà", "Привет мир", "日本語テスト", "😀🎉👍🏽",
-    " \n\t\r\n  ", "a's We'll I'M",
-)  # fmt: skip
-PIECES = ("<|im_start|>", "<think>", " the ", "Hello", "\n\n", " 12", "</tool_call>", " model", "ollamapy", " Tom")
 PROMPTS = (
     "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n",
     "Once upon a time there was a",
@@ -31,14 +27,6 @@ PROMPTS = (
     '{"name": "Tom", "age": 7}',
     "<|fim_prefix|>def add(a, b):<|fim_suffix|>\n<|fim_middle|>",
 )
-
-
-def random_text(rng: random.Random) -> str:
-    """Return a string of all kinds of characters and control tokens."""
-    return "".join(
-        rng.choice(rng.choice(ALPHABETS)) if rng.random() < 0.6 else rng.choice(PIECES)
-        for _ in range(rng.randint(1, 40))
-    )
 
 
 def differing_strings(model: Path, tokenizer: Tokenizer, count: int = STRINGS) -> list[str]:

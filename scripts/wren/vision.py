@@ -130,7 +130,7 @@ def write_eye(path: Path, eye: Eye, sight: Sight) -> None:
     writer.add_name("Wren's eye")
     writer.add_license("mit")
     writer.add_description("Sees a coloured shape on a background. Trained on pictures drawn by a program.")
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     writer.add_string("clip.projector_type", "mlp")
     writer.add_bool("clip.has_vision_encoder", True)
     writer.add_bool("clip.use_gelu", True)
@@ -142,7 +142,8 @@ def write_eye(path: Path, eye: Eye, sight: Sight) -> None:
     writer.add_array("clip.vision.image_mean", [MEAN] * 3)
     writer.add_array("clip.vision.image_std", [STD] * 3)
     for name, array in tensors(eye, sight).items():
-        writer.add_tensor(name, np.ascontiguousarray(array, dtype=np.float32))
+        is_matrix = array.ndim > 1 and "position" not in name
+        writer.add_tensor(name, np.ascontiguousarray(array, dtype=np.float16 if is_matrix else np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -12,7 +12,7 @@ import pytest
 from wren import facts
 
 from ollamapy.cli.app import ALIASES, COMMANDS, VERSION_FLAGS
-from ollamapy.cli.conversation import FAREWELLS
+from ollamapy.cli.chat.help import COMMANDS as CHAT_COMMANDS
 from ollamapy.config import VARIABLES
 from ollamapy.modelfile import parse_modelfile
 
@@ -20,7 +20,6 @@ ANSWERS = [answer for pool in (facts.HOW, facts.WHAT, facts.OTHER) for _, answer
 SPANS = sorted({span for answer in ANSWERS for span in re.findall(r"`([^`]+)`", answer)})
 COMMAND_LINES = [span[span.index("ollamapy ") :] for span in SPANS if "ollamapy " in span]
 PATHS = [span for span in SPANS if re.fullmatch(r"/[a-z0-9/?]+", span)]
-SLASH_COMMANDS = {*FAREWELLS, "/clear", "/?"}
 
 
 def flags_of(command: str) -> set[str]:
@@ -47,7 +46,7 @@ def test_a_variable_is_one_that_is_read(span):
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_is_a_route_or_a_command_of_the_chat(path, checkout: Path):
     served = "".join(file.read_text() for file in (checkout / "ollamapy" / "server").glob("*.py"))
-    assert f'"{path}"' in served or path in SLASH_COMMANDS
+    assert f'"{path}"' in served or path in CHAT_COMMANDS
 
 
 def test_every_variable_and_command_is_taught():
