@@ -117,7 +117,7 @@ def handoff_text(handoff: Handoff, ours: str) -> str:
         "",
         f"# Memory on the GPU, about {size_words(handoff.memory_bytes)}:",
         f"#   weights in 16 bits: {size_words(handoff.weights_bytes)}",
-        f"#   {handoff.n_parallel} x {handoff.context_tokens} tokens of context: {size_words(handoff.cache_bytes)} at most",
+        f"#   {handoff.n_parallel} x {handoff.context_tokens} tokens of context: {size_words(handoff.cache_bytes)}",
         "# With less, lower --max-num-seqs or --max-model-len, or name a repository with quantized weights (AWQ, FP8).",
     ]
     return "\n".join(lines)
