@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "prune": "Free the space of what no model needs",
     "config": "Show or check the settings",
     "service": "Run the daemon as a service",
+    "doctor": "Look for what is wrong, and tell the remedy",
     "handoff": "Tell how another server would serve a model",
     "help": "Tell about a command",
 }

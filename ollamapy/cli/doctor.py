@@ -1,0 +1,73 @@
+"""`ollamapy doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from ollamapy.cli import checks, render
+from ollamapy.cli.checks import Finding
+from ollamapy.config import inspect_settings, source_folders
+from ollamapy.errors import ServiceError
+from ollamapy.names import Digest
+
+MARKS = {"ok": "ok", "warning": "!", "problem": "!!"}
+SHORT_DIGEST = 19
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words that the command takes."""
+    parser.add_argument("--verify", action="store_true", help="read every stored file and compare it with its digest")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def command(*, verify: bool, json: bool) -> None:
+    """Look for what keeps ollamapy from working well, and tell the remedies.
+
+    Examples:
+      ollamapy doctor
+      ollamapy doctor --verify      # also reads the whole store
+    """
+    findings: list[Finding] = []
+    for finding in look(verify=verify):
+        findings.append(finding)
+        if not json:
+            show(finding)
+    if json:
+        render.line(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
+    n_problems = sum(finding.state == "problem" for finding in findings)
+    if n_problems:
+        counted = "1 problem" if n_problems == 1 else f"{n_problems} problems"
+        raise ServiceError(f"{counted} found; the remedy stands below each")
+
+
+def look(*, verify: bool) -> Iterator[Finding]:
+    """Yield what each check finds."""
+    reading = inspect_settings(os.environ)
+    rounds: list[Iterable[Finding]] = [
+        checks.check_versions(),
+        checks.check_settings(reading),
+        checks.check_hardware(),
+        checks.check_daemon(reading.settings),
+        checks.check_limits(),
+        checks.check_store(reading.settings, source_folders(os.environ)),
+    ]
+    if verify:
+        rounds.append(checks.verify_store(reading.settings, tell_blob))
+    for found in rounds:
+        yield from found
+
+
+def tell_blob(digest: Digest) -> None:
+    """Tell which file is being read."""
+    render.note(f"reading {str(digest)[:SHORT_DIGEST]}")
+
+
+def show(finding: Finding) -> None:
+    """Print a finding, with its remedy below."""
+    render.line(f"{MARKS[finding.state]:<3}{finding.subject:<11}{finding.text}")
+    if finding.remedy:
+        render.line(f"{'':<14}-> {finding.remedy}")
