@@ -157,6 +157,7 @@ class _Plan:
         self._becoming_free = len(self._leaving)
         self._placed: set[str] = set()  # keys that got a slot, or wait for one in front of the requests that follow
         self._machine = remaining(picture.machine, picture.models)
+        self._begun: list[LoadSpec] = []  # what the decisions so far load
         self._first_in_line = ""  # the key of the model that waits for memory
 
     def place(self, request: RequestView) -> None:
@@ -203,7 +204,8 @@ class _Plan:
 
     def _place_new(self, request: RequestView) -> None:
         spec = request.spec
-        target = self._fit(spec, self._given_back([m for m in self._picture.models if not m.is_pinned]))
+        going = [model.spec for model in self._picture.models if not model.is_pinned]
+        target = self._fit(spec, self._given_back([*going, *self._begun]))
         found = self._fit(spec, self._machine)
         if isinstance(target, Misfit):
             self.decisions.append(Refuse(request.id, ModelTooLargeError(f"{spec.name} does not fit: {target.reason}")))
@@ -217,17 +219,18 @@ class _Plan:
         self._placed.add(spec.key)
         if isinstance(found, Placement):
             self._machine = self._machine and self._machine.without(found.device_bytes, found.host_bytes)
-            self.decisions.append(Load(spec.placed(found), f"a request needs it; {found.reason}"))
+            self._begun.append(spec.placed(found))
+            self.decisions.append(Load(self._begun[-1], f"a request needs it; {found.reason}"))
         else:
             self.decisions.append(Load(spec, "a request needs it"))
 
     # ---- room
 
-    def _given_back(self, models: Sequence[ModelView]) -> Machine | None:
+    def _given_back(self, specs: Sequence[LoadSpec]) -> Machine | None:
         """Return the machine with the memory of these models."""
         machine = self._machine
-        for model in models:
-            if machine is not None and (placement := model.spec.placement) is not None:
+        for spec in specs:
+            if machine is not None and (placement := spec.placement) is not None:
                 machine = machine.without([-size for size in placement.device_bytes], -placement.host_bytes)
         return machine
 
@@ -273,7 +276,7 @@ class _Plan:
 
     def _helps(self, leaving: list[ModelView], spec: LoadSpec, target: Placement | None) -> bool:
         has_slot = self._free + len(leaving) > 0
-        return has_slot and _is_as_good(self._fit(spec, self._given_back(leaving)), target)
+        return has_slot and _is_as_good(self._fit(spec, self._given_back([model.spec for model in leaving])), target)
 
     def _is_refused(self, request: RequestView) -> bool:
         block = self._picture.blocked.get(load_shape(request.spec))

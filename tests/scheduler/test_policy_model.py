@@ -12,12 +12,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ollamapy.scheduler.backoff import Block
-from ollamapy.scheduler.policy import Grant, Load, ModelView, Picture, Refuse, RequestView, Unload, decide
-from ollamapy.scheduler.spec import find_mismatch, load_shape
+from ollamapy.scheduler.devices import Device, Machine
+from ollamapy.scheduler.placement import Wish
+from ollamapy.scheduler.policy import Grant, Load, ModelView, Picture, Refuse, RequestView, Unload, decide, explain
+from ollamapy.scheduler.shape import LayerShape, ModelShape
+from ollamapy.scheduler.spec import LoadSpec, find_mismatch, load_shape
 from tests.scheduler.specs import make_spec
 
 PATIENCE = 5.0
 KEYS = st.sampled_from("abcd")
+GIB = 1 << 30
+SIZES_GIB = {"a": 5, "b": 11, "c": 17, "d": 40}  # d fits no GPU alone
+TOTAL = Machine(
+    (Device("X0", "X", "gpu", "", 16 * GIB, 16 * GIB), Device("X1", "X", "gpu", "", 24 * GIB, 24 * GIB)),
+    32 * GIB,
+    30 * GIB,
+)
+
+
+def sized_spec(key: str, num_ctx: int) -> LoadSpec:
+    layers = tuple(LayerShape(SIZES_GIB[key] * GIB // 8, 64, 64) for _ in range(8))
+    shape = ModelShape(layers, 0, 0, 0, 0, 64, 128, 1000, 1, 64, 8192, is_recurrent=False)
+    return replace(make_spec(key, num_ctx), shape=shape, wish=Wish(num_ctx=num_ctx, parallel=1))
+
+
 PICK = st.integers(0, 1_000)
 
 
@@ -35,12 +53,13 @@ class World(RuleBasedStateMachine):
         self.asked: set[int] = set()
         self.ended: set[int] = set()
         self.blocked: dict[str, Block] = {}  # by shape
+        self.is_measured = True
 
     # ---- events
 
     @rule(key=KEYS, num_ctx=st.sampled_from((2048, 4096)))
     def ask(self, key: str, num_ctx: int) -> None:
-        request = RequestView(next(self.ids), make_spec(key, num_ctx), self.now)
+        request = RequestView(next(self.ids), sized_spec(key, num_ctx), self.now)
         self.waiting[request.id] = request
         self.asked.add(request.id)
         self.settle()
@@ -68,7 +87,7 @@ class World(RuleBasedStateMachine):
     def end_load(self, pick: int, succeeds: bool) -> None:
         model = self.models[self.pick(self.of_state("loading"), pick)]
         if succeeds:
-            self.change(model, state="ready", idle_since=self.now, expires_at=self.now + 10)
+            self.change(model, state="ready", idle_since=self.now, expires_at=self.now + 10, is_measured=True)
         else:
             served = [r for r in self.waiting.values() if load_shape(model.spec) == load_shape(r.spec)]
             for request in served:
@@ -96,7 +115,7 @@ class World(RuleBasedStateMachine):
 
     @rule(key=KEYS, num_ctx=st.sampled_from((2048, 4096)))
     def block_or_unblock(self, key: str, num_ctx: int) -> None:
-        shape = load_shape(make_spec(key, num_ctx))
+        shape = load_shape(sized_spec(key, num_ctx))
         if self.blocked.pop(shape, None) is None:
             self.blocked[shape] = Block("it failed", 30.0)
         self.settle()
@@ -122,10 +141,10 @@ class World(RuleBasedStateMachine):
 
     def load(self, decision: Load) -> None:
         assert decision.spec.key not in {model.spec.key for model in self.models.values()}
-        assert decision.spec in [request.spec for request in self.waiting.values()]
+        assert decision.spec.origin in [request.spec for request in self.waiting.values()]
         assert load_shape(decision.spec) not in self.blocked
         model_id = next(self.ids)
-        self.models[model_id] = ModelView(model_id, decision.spec, "loading")
+        self.models[model_id] = ModelView(model_id, decision.spec, "loading", is_measured=False)
 
     def grant(self, decision: Grant) -> None:
         request, model = self.waiting.pop(decision.request_id), self.models[decision.model_id]
@@ -142,7 +161,17 @@ class World(RuleBasedStateMachine):
             self.max_loaded,
             PATIENCE,
             self.blocked,
+            machine=self.measured() if self.is_measured else None,
         )
+
+    def measured(self) -> Machine:
+        """What a measurement shows: models that load have not taken their memory yet, mapped files never do."""
+        machine = TOTAL
+        for model in self.models.values():
+            if model.is_measured and model.spec.placement is not None:
+                placement = model.spec.placement
+                machine = machine.without(placement.device_bytes, placement.host_bytes - placement.mapped_bytes)
+        return machine
 
     def change(self, model: ModelView, **fields: object) -> None:
         self.models[model.id] = replace(model, **fields)  # type: ignore[arg-type]
@@ -158,6 +187,29 @@ class World(RuleBasedStateMachine):
     @invariant()
     def the_limit_is_kept(self) -> None:
         assert len(self.models) <= self.max_loaded
+
+    @invariant()
+    def memory_is_never_overcommitted(self) -> None:
+        left = TOTAL
+        for model in self.models.values():
+            placement = model.spec.placement
+            assert placement is not None
+            left = left.without(placement.device_bytes, placement.host_bytes)
+        assert all(device.free_bytes >= 0 for device in left.devices)
+        assert left.host_free_bytes >= 0
+
+    @invariant()
+    def who_waits_is_told_why(self) -> None:
+        assert set(explain(self.picture())) == set(self.waiting)
+
+    @rule()
+    def lose_and_regain_the_measurement(self) -> None:
+        self.is_measured = False
+        known = set(self.models)
+        self.settle()
+        assert set(self.models) <= known, "nothing is loaded blindly"
+        self.is_measured = True
+        self.settle()
 
     @invariant()
     def no_request_is_lost(self) -> None:
@@ -193,7 +245,7 @@ class World(RuleBasedStateMachine):
 
 
 TestWorld = World.TestCase
-TestWorld.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWorld.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
 
 
 def test_a_switch_happens_under_a_constant_stream_of_requests_for_the_loaded_model() -> None:
