@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
@@ -16,8 +18,7 @@ STRETCH = 1.8
 LONGEST_STEP_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True, eq=False):
     """`n_tokens` of a sequence, from its first uncomputed one on, and guesses of what follows them."""
 
     sequence: Sequence
@@ -49,18 +50,21 @@ def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> li
     1. Every decoding sequence gets its tokens, one or what its grammar forced: no stream waits for another's prompt.
     2. The rest, `prefill_budget` tokens at most, goes to prompts in the order of their arrival.
     """
-    plan = [Slice(s, min(s.n_left, MOST_FORCED), is_decode=True) for s in running if s.is_decoding][:n_batch]
+    decoding: list[Sequence] = []
+    prompts: list[Sequence] = []
+    for sequence in running:
+        (decoding if sequence.is_decoding else prompts).append(sequence)
+    plan = [Slice(s, min(s.n_left, MOST_FORCED), is_decode=True) for s in decoding[:n_batch]]
     n_rows = sum(part.n_tokens for part in plan)
     if n_rows > n_batch:
         plan, n_rows = [Slice(part.sequence, 1, is_decode=True) for part in plan], len(plan)
     left = min(prefill_budget, n_batch - n_rows)
-    for sequence in running:
+    for sequence in prompts:
         if left <= 0:
             break
-        if not sequence.is_decoding:
-            n_tokens = min(sequence.n_left, left, MOST_SCORED if sequence.is_scored else left)
-            plan.append(Slice(sequence, n_tokens))
-            left -= n_tokens
+        n_tokens = min(sequence.n_left, left, MOST_SCORED if sequence.is_scored else left)
+        plan.append(Slice(sequence, n_tokens))
+        left -= n_tokens
     return plan
 
 

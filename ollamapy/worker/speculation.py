@@ -35,15 +35,15 @@ class StepCosts:
             for rows in [r for r, at in self._measured.items() if at <= self._now - FORGET_STEPS]:
                 del self._seconds[rows], self._measured[rows]
 
-    def curve(self, most_rows: int) -> list[float]:
-        """Return the seconds of steps of 0 to `most_rows` rows, never falling; empty before anything was measured."""
+    def curve(self, least_rows: int, most_rows: int) -> list[float]:
+        """Return the seconds of steps of that many rows, never falling; empty before anything was measured."""
         sizes = sorted(self._seconds)
         if not sizes:
             return []
         times = [self._seconds[size] for size in sizes]
         for i in range(len(times) - 2, -1, -1):
             times[i] = min(times[i], times[i + 1])  # an outlier does not outweigh a larger step that took less
-        return [_interpolated(sizes, times, rows) for rows in range(most_rows + 1)]
+        return [_interpolated(sizes, times, rows) for rows in range(least_rows, most_rows + 1)]
 
 
 def _interpolated(sizes: list[int], times: list[float], rows: int) -> float:
@@ -80,21 +80,21 @@ def _class_of(n_matched: int) -> int:
     return sum(n_matched >= bound for bound in _BOUNDS)
 
 
-def draft_lengths(chances: Rows[Rows[float]], n_rows: int, costs: Rows[float], token_seconds: Rows[float]) -> list[int]:
-    """Return how many guessed tokens of each sequence to put into a step of `n_rows` rows without them.
+def draft_lengths(chances: Rows[Rows[float]], costs: Rows[float], token_seconds: Rows[float]) -> list[int]:
+    """Return how many guessed tokens of each sequence to put into a step.
 
-    `chances` are those of each sequence's guess, falling; `costs` the seconds of a step by its rows, of which there can
-    be no more; `token_seconds` what a guessed token of each sequence costs to make. The choice has the most expected
-    tokens per second.
+    `chances` are those of each sequence's guess, falling; `costs` the seconds of the step without any, with one more
+    row, and so on up to the most that there can be; `token_seconds` what a guessed token of each sequence costs to
+    make. The choice has the most expected tokens per second.
     """
     lengths = [0] * len(chances)
     ranked = sorted(((chance, which) for which, row in enumerate(chances) for chance in row), reverse=True)
-    tokens, seconds, n_best = float(len(chances)), costs[n_rows], 0
+    tokens, seconds, n_best = float(len(chances)), costs[0], 0
     best, spent = tokens / seconds if seconds > 0 else 0.0, 0.0
-    for n, (chance, which) in enumerate(ranked[: len(costs) - 1 - n_rows], 1):
+    for n, (chance, which) in enumerate(ranked[: len(costs) - 1], 1):
         tokens += chance
         spent += token_seconds[which]
-        rate = tokens / (costs[n_rows + n] + spent) if costs[n_rows + n] > 0 else 0.0
+        rate = tokens / (costs[n] + spent) if costs[n] > 0 else 0.0
         if rate > best:
             best, n_best = rate, n
     for _, which in ranked[:n_best]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.ngram import Guess
@@ -38,13 +37,15 @@ class Speculator:
 
     def extend(self, plan: list[Slice], most_rows: int) -> list[Slice]:
         """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
-        n_rows = sum(part.n_tokens for part in plan)
-        costs = self._costs.curve(min(most_rows, n_rows + len(plan) * MOST_DRAFT_TOKENS))
-        if len(costs) <= n_rows + 1:
-            return plan
         chances = [self._chances(part.sequence) for part in plan]
+        if self._draft is None and not any(chances):
+            return plan
+        n_rows = sum(part.n_tokens for part in plan)
+        costs = self._costs.curve(n_rows, min(most_rows, n_rows + sum(map(len, chances))))
+        if len(costs) < 2:
+            return plan
         seconds = [self._token_seconds if part.sequence.ahead.guess is None else 0.0 for part in plan]
-        lengths = draft_lengths(chances, n_rows, costs, seconds)
+        lengths = draft_lengths(chances, costs, seconds)
         if self._draft is not None:
             self._ask(self._draft, [(part.sequence, n) for part, n in zip(plan, lengths, strict=True)])
         return [_with_draft(part, n) for part, n in zip(plan, lengths, strict=True)]
@@ -52,9 +53,11 @@ class Speculator:
     def _chances(self, sequence: Sequence) -> list[float]:
         """Look for a guess in earlier text; return its chances, or those of the draft model where that is better."""
         ahead = sequence.ahead
+        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, MOST_DRAFT_TOKENS)
+        if guess is None and self._draft is None:
+            return []
         room = _room(sequence)
-        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, room)
-        chances = ahead.chances(guess) if guess is not None else []
+        chances = ahead.chances(guess)[:room] if guess is not None else []
         if self._draft is not None:
             drafted = ahead.draft_hits.chances(0, min(room, DRAFT_TOKENS))
             if sum(drafted) > sum(chances[:DRAFT_TOKENS]):
@@ -89,7 +92,7 @@ def _with_draft(part: Slice, n_tokens: int) -> Slice:
     draft = guess.tokens[:n_tokens]
     if constraint is not None:
         draft = draft[: constraint.count_allowed(draft)]
-    return replace(part, draft=draft)
+    return Slice(part.sequence, part.n_tokens, is_decode=True, draft=draft)
 
 
 def _room(sequence: Sequence) -> int:

@@ -20,7 +20,8 @@ class TextStream:
 
     def feed(self, piece: bytes) -> str:
         """Take a token's bytes and return the text that is now certain."""
-        return self._release(self._decoder.decode(piece), final=False)
+        text = self._decoder.decode(piece)
+        return self._release(text, final=False) if self._stop or self.stopped_by is not None else text
 
     def close(self) -> str:
         """Return what was held back; an incomplete character comes out as U+FFFD."""
