@@ -49,11 +49,12 @@ class Engine:
         *,
         n_parallel: int = 0,
         speculator: Speculator | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
         self._llama = llama
         self._send = send
         self._clock = clock
-        self._publisher = Publisher(llama, clock, llama.n_threads)
+        self._publisher = publisher or Publisher(llama, clock, llama.n_threads)
         self._speculator = speculator
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []

@@ -13,6 +13,7 @@ from ollamapy import wire
 from ollamapy.errors import OllamapyError, RunnerError
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Floats, Llama
+from ollamapy.worker.race import Race
 from ollamapy.worker.sequence import Sequence
 
 _WORTH_A_THREAD = 4
@@ -35,6 +36,7 @@ class Publisher:
         self._n_threads = n_threads
         self._pool = ThreadPoolExecutor(max(n_threads - 1, 1), thread_name_prefix="sampling")
         self._prepared: Future[None] | None = None
+        self._race = Race()
         self.n_drafted = self.n_accepted = 0
 
     def prepare(self, sequences: list[Sequence]) -> None:
@@ -50,12 +52,20 @@ class Publisher:
             self._prepared = None
 
     def draw_all(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
-        """Sample the first token of each sequence from its batch row; an error stands for one that has none."""
-        n_helpers = min(self._n_threads, len(due) // _WORTH_A_THREAD) - 1
-        if n_helpers <= 0:
+        """Sample the first token of each sequence from its batch row; an error stands for one that has none.
+
+        Several threads do it where that has proved to be faster.
+        """
+        if min(self._n_threads, len(due) // _WORTH_A_THREAD) < 2:
             return [self._draw_or_error(*one) for one in due]
+        started, way = self._clock(), self._race.choose()
+        drawn = self._draw_in_threads(due) if way else [self._draw_or_error(*one) for one in due]
+        self._race.learn(way, (self._clock() - started) / len(due))
+        return drawn
+
+    def _draw_in_threads(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
         self._llama.settle()
-        size = -(-len(due) // (n_helpers + 1))
+        size = -(-len(due) // min(self._n_threads, len(due) // _WORTH_A_THREAD))
         parts = [due[at : at + size] for at in range(size, len(due), size)]
         others = [self._pool.submit(lambda part: [self._draw_or_error(*one) for one in part], part) for part in parts]
         drawn = [self._draw_or_error(*one) for one in due[:size]]

@@ -15,12 +15,17 @@ class TextStream:
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._stop = tuple(s for s in stop if s)
+        self._is_inside = False  # of a character
         self._held = ""
         self.stopped_by: str | None = None
 
     def feed(self, piece: bytes) -> str:
         """Take a token's bytes and return the text that is now certain."""
-        text = self._decoder.decode(piece)
+        if piece.isascii() and not self._is_inside:
+            text = piece.decode("ascii")
+        else:
+            text = self._decoder.decode(piece)
+            self._is_inside = bool(self._decoder.getstate()[0])
         return self._release(text, final=False) if self._stop or self.stopped_by is not None else text
 
     def close(self) -> str:

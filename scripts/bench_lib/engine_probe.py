@@ -16,8 +16,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ollamapy import wire
+from ollamapy.errors import OllamapyError
 from ollamapy.worker.engine import Engine
-from ollamapy.worker.llama import Llama, Sampler
+from ollamapy.worker.llama import Llama
+from ollamapy.worker.output import Publisher
+from ollamapy.worker.sequence import Sequence
+from ollamapy.worker.speculator import Speculator
 
 WARM_STEPS = 4
 
@@ -51,21 +55,21 @@ class Steps:
     sample: list[float] = field(default_factory=list)
 
 
-class TimedSampler(Sampler):
-    """A sampler that adds up its time."""
+class TimedPublisher(Publisher):
+    """A publisher that adds up the time in which it samples, in however many threads."""
 
     clock: Clock
 
-    def sample(self, row: int) -> int:
+    def draw_all(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
         """Sample as usual."""
         began = perf_counter()
-        token = super().sample(row)
+        drawn = super().draw_all(due)
         self.clock.sample += perf_counter() - began
-        return token
+        return drawn
 
 
 class TimedLlama(Llama):
-    """A model that adds up the time of its decodes, and whose samplers do so with theirs."""
+    """A model that adds up the time of its decodes."""
 
     clock = Clock()
 
@@ -75,21 +79,21 @@ class TimedLlama(Llama):
         super().decode(n_tokens)
         self.clock.decode += perf_counter() - began
 
-    def sampler(self, sampling: wire.Sampling) -> Sampler:
-        """Build the usual sampler."""
-        sampler = super().sampler(sampling)
-        sampler.__class__ = TimedSampler
-        assert isinstance(sampler, TimedSampler)
-        sampler.clock = self.clock
-        return sampler
-
 
 def run_engine(plan: Plan) -> Steps:
     """Generate for all clients at once; return the times of the steps in which all of them decoded."""
     load = wire.LoadModel(plan.path, [], plan.n_ctx, n_seq_max=len(plan.texts) + 1, n_threads=plan.threads)
     llama = TimedLlama(load, lambda _: None)
     sent: list[bytes] = []
-    engine = Engine(llama, lambda message: sent.append(wire.encode_frame(message)), perf_counter)
+    publisher = TimedPublisher(llama, perf_counter, llama.n_threads)
+    publisher.clock = llama.clock
+    engine = Engine(
+        llama,
+        lambda message: sent.append(wire.encode_frame(message)),
+        perf_counter,
+        speculator=Speculator(None, perf_counter),
+        publisher=publisher,
+    )
     for number, text in enumerate(plan.texts):
         tokens = llama.tokenize(text, add_special=True, parse_special=False)
         request = wire.Generate(

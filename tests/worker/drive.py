@@ -17,14 +17,16 @@ from ollamapy.worker.speculator import Speculator
 GREEDY = wire.Sampling(temperature=0.0)
 
 
-def load_llama(path: Path, *, n_ctx: int = 2048, n_batch: int = 256, n_seq_max: int = 64, f32: bool = True) -> Llama:
+def load_llama(
+    path: Path, *, n_ctx: int = 2048, n_batch: int = 256, n_seq_max: int = 64, f32: bool = True, n_threads: int = 1
+) -> Llama:
     load = wire.LoadModel(
         path=str(path),
         adapters=[],
         n_ctx=n_ctx,
         n_batch=n_batch,
         n_seq_max=n_seq_max,
-        n_threads=1,
+        n_threads=n_threads,
         kv_cache_type="f32" if f32 else "f16",
         flash_attention="off",
     )

@@ -120,6 +120,17 @@ def test_a_seed_gives_the_same_text_whatever_else_runs(driver: Driver) -> None:
     assert driver.text[other] != alone
 
 
+def test_sampling_in_threads_gives_the_same_text(driver: Driver, shared_models: Path) -> None:
+    several = Driver(load_llama(shared_models / "gguf/stories260K-f32.gguf", n_threads=2))
+    for seed in range(12):
+        for each in (driver, several):
+            each.add(START, sampling=wire.Sampling(seed=seed, temperature=1.0), max_tokens=20)
+    driver.run()
+    several.run()
+    assert several.text == driver.text
+    several.llama.close()
+
+
 def test_logprobs_belong_to_the_tokens(driver: Driver) -> None:
     request_id = driver.add(START, max_tokens=10, logprobs=True, top_logprobs=3)
     driver.run()
