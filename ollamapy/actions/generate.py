@@ -67,7 +67,7 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         answer = _scored_prompt if ask.prompt_logprobs and options.num_predict == 0 else stream_answer
         async with aclosing(answer(lease, ask, prompt, lease.num_ctx)) as chunks:
             async for chunk in chunks:
-                yield replace(chunk, content=echo + chunk.content) if echo else chunk
+                yield _with_echo(chunk, echo) if echo else chunk
                 echo = ""
 
 
@@ -93,6 +93,16 @@ async def _scored_prompt(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -
                 yield Chunk(prompt_logprobs=chunk.prompt_logprobs)
             if chunk.final is not None:
                 yield Chunk(final=replace(chunk.final, finish_reason="length", completion_tokens=0))
+
+
+def _with_echo(chunk: Chunk, echo: str) -> Chunk:
+    """Put the prompt before an answer; the blank that SentencePiece puts before a text is in none of its tokens."""
+    scored = chunk.prompt_logprobs
+    if "".join(token.token for token in scored) == f" {echo}":
+        first = next(index for index, token in enumerate(scored) if token.token)
+        shown = replace(scored[first], token=scored[first].token[1:])
+        scored = (*scored[:first], shown, *scored[first + 1 :])
+    return replace(chunk, content=echo + chunk.content, prompt_logprobs=scored)
 
 
 async def _echo(lease: Lease, request: GenerateRequest) -> str:

@@ -13,7 +13,8 @@ def with_tool_names(messages: Iterable[Message]) -> tuple[Message, ...]:
     names: dict[str, str] = {}  # by the call's id
     found: list[Message] = []
     for message in messages:
-        names.update((call.id, call.name) for call in message.tool_calls if call.id)
+        if message.tool_calls:
+            names.update((call.id, call.name) for call in message.tool_calls if call.id)
         if message.role == "tool" and not message.tool_name and message.tool_call_id in names:
             found.append(replace(message, tool_name=names[message.tool_call_id]))
         else:

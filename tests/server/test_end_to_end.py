@@ -133,6 +133,14 @@ def test_a_context_goes_on_where_the_text_ended(story):
     assert second["prompt_eval_count"] > len(first["context"])
 
 
+@pytest.mark.parametrize("prompt", ["Once upon a time", " Once upon", [403, 407, 261, 378]])
+def test_the_tokens_of_an_echoed_prompt_are_its_text(story, prompt):
+    ask = {"model": "story", "prompt": prompt, "max_tokens": 0, "echo": True, "logprobs": 1}
+    (choice,) = story.client.post("/v1/completions", json=ask).json()["choices"]
+    assert "".join(choice["logprobs"]["tokens"]) == choice["text"]
+    assert choice["text"] == prompt or isinstance(prompt, list)
+
+
 def test_a_text_between_two_others_is_written(story):
     template = "{{ if .Suffix }}Once {{ .Prompt }} and {{ .Suffix }} so{{ else }}{{ .Prompt }}{{ end }}"
     assert story.lines("/api/create", {"model": "between", "from": "story", "template": template})[-1]["status"]
