@@ -123,6 +123,17 @@ class Translate(Message, frozen=True):
     projector: str
 
 
+class Convert(Message, frozen=True):
+    """Make a GGUF file of safetensors and what lies beside them, named as in their folder, by `ollamapy.convert`.
+
+    With `base`, the GGUF file of a model, they are an adapter for that model. Answered as `Quantize` is.
+    """
+
+    files: dict[str, str]
+    target: str
+    base: str = ""
+
+
 class Generate(Message, frozen=True):
     """Continue a prompt; answered by outputs within `Step` frames until one has `finished`, or by `Failed`.
 
@@ -269,9 +280,10 @@ class FileDone(Message, frozen=True):
 
 
 class FileFailed(Message, frozen=True):
-    """The target could not be written; the process ends after this."""
+    """The target could not be written, which `is_refusal` says is the input's fault; the process ends after this."""
 
     error: str
+    is_refusal: bool = False
 
 
 class Logprob(msgspec.Struct, frozen=True, array_like=True):
@@ -358,7 +370,7 @@ class Failed(Message, frozen=True):
     numbers: list[int] = []
 
 
-FileTask = Quantize | Translate
+FileTask = Quantize | Translate | Convert
 ToWorker = LoadModel | Measure | FileTask | Unload | Generate | Cancel | Embed | Tokenize | Detokenize
 Loading = LoadProgress | Ready | LoadFailed
 FileReport = FileProgress | FileDone | FileFailed

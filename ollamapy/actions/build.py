@@ -13,6 +13,7 @@ from ollamapy.actions.files import (
     add_adapters,
     add_files,
     check_path,
+    has_safetensors,
     parts_of_base,
     parts_of_files,
 )
@@ -54,7 +55,7 @@ def check_request(request: CreateRequest) -> None:
         raise InvalidInputError("neither 'from' or 'files' was specified")
     if request.files is not None and not request.files and not request.base:
         raise InvalidInputError("no files provided to convert")
-    if len(request.adapters or {}) > 1:
+    if len(request.adapters or {}) > 1 and not has_safetensors(request.adapters):
         raise InvalidInputError(ONE_ADAPTER)
     if request.draft_quantize and not request.draft_files:
         raise InvalidInputError("--draft-quantize requires a DRAFT model")

@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from ollamapy.actions.build import check_request, collect_parts, write_model
 from ollamapy.actions.bundled import find_manifest
+from ollamapy.actions.convert import Sources, convert
 from ollamapy.actions.pull import pull
 from ollamapy.actions.quantize import check_source, parse_type, quantize
 from ollamapy.actions.services import Services
@@ -27,10 +28,11 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
     name = ModelName.parse(request.model)
     await asyncio.to_thread(check_request, request)
     wanted = parse_type(request.quantize) if request.quantize else ""
-    async with aclosing(_pull_base(services, request.base)) as transfer:
-        async for pulled in transfer:
-            yield pulled
-    base = await asyncio.to_thread(_read_base, store, request.base) if request.base else None
+    sources = Sources(request)
+    async with aclosing(_gather(services, sources)) as gathering:
+        async for gathered in gathering:
+            yield gathered
+    request, base = sources.request, sources.base
     replaced = await asyncio.to_thread(_digests, store, name)
     parts = await asyncio.to_thread(collect_parts, store, request, base)
     header = await asyncio.to_thread(check_source, store, parts, wanted) if wanted else None
@@ -49,6 +51,18 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
                 async for translated in translating:
                     yield translated
         yield step
+
+
+async def _gather(services: Services, sources: Sources) -> AsyncGenerator[Progress, None]:
+    """Yield the steps of fetching the base, and of converting what is no GGUF file."""
+    asked = sources.request.base
+    async with aclosing(_pull_base(services, asked)) as transfer:
+        async for pulled in transfer:
+            yield pulled
+    sources.base = await asyncio.to_thread(_read_base, services.store, asked) if asked else None
+    async with aclosing(convert(services, sources)) as converting:
+        async for converted in converting:
+            yield converted
 
 
 async def _pull_base(services: Services, base: str) -> AsyncGenerator[Progress, None]:

@@ -193,6 +193,11 @@ def config_of(header: Header) -> ModelConfig:
     )
 
 
+def has_safetensors(files: Mapping[str, str] | None) -> bool:
+    """Tell whether there are safetensors among the files."""
+    return any(name.lower().endswith(".safetensors") for name in files or {})
+
+
 def check_path(path: str) -> None:
     """Raise InvalidInputError for a name that a client may not give to a file."""
     pure = PurePosixPath(path.replace("\\", "/"))

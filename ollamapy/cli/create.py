@@ -12,7 +12,8 @@ from ollamapy.cli.daemon import connect
 from ollamapy.cli.deliver import Delivery, percent
 from ollamapy.cli.json_output import one_line
 from ollamapy.config import read_settings
-from ollamapy.errors import InvalidFileError, InvalidInputError, UnsupportedError
+from ollamapy.convert.safetensors import read_table
+from ollamapy.errors import InvalidFileError, InvalidInputError
 from ollamapy.gguf import check_file, names_of_parts
 from ollamapy.modelfile import Modelfile, parse_modelfile
 from ollamapy.options import options_from_parameters
@@ -21,6 +22,12 @@ from ollamapy.types import CreateRequest
 DEFAULT_FILE = "Modelfile"
 STANDARD_INPUT = "-"
 FOLDER_PATTERN = "*.gguf"
+SAFETENSORS = ".safetensors"
+BESIDE_SAFETENSORS = (
+    "config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.txt", "chat_template.jinja",
+    "1_Pooling/config.json", "adapter_config.json",
+)  # fmt: skip
+TEXTS = (".json", ".txt", ".jinja", ".model")
 HARDLINK_HELP = "link files into the store where blocks can't be shared, instead of copying; never change them then"
 
 
@@ -85,7 +92,7 @@ def read_modelfile(file: str | None) -> tuple[Modelfile, Path]:
         return parse_modelfile(sys.stdin.buffer.read()), Path.cwd()
     path = Path(file or DEFAULT_FILE)
     if file is None and not path.exists():
-        if not any(Path.cwd().glob(FOLDER_PATTERN)):
+        if not (any(Path.cwd().glob(FOLDER_PATTERN)) or safetensors_files(Path.cwd())):
             raise InvalidFileError(
                 "this folder has neither a Modelfile nor a GGUF file; write a Modelfile that begins with a FROM line, "
                 "or name one with -f FILE"
@@ -122,13 +129,20 @@ def existing_files(instruction: str, name: str, folder: Path) -> list[Path]:
     """Return the file of that name, or the GGUF files in the folder of that name; raises InvalidFileError."""
     path = resolve(name, folder)
     if path.is_dir():
-        found = sorted(path.glob(FOLDER_PATTERN))
+        found = sorted(path.glob(FOLDER_PATTERN)) or safetensors_files(path)
         if not found:
-            raise InvalidFileError(f"{instruction} {name}: there is no GGUF file in this folder")
+            raise InvalidFileError(f"{instruction} {name}: there is no GGUF file and no safetensors in this folder")
         return found
     if not path.is_file():
         raise InvalidFileError(f"{instruction} {name}: there is no such file; paths are relative to the Modelfile")
-    return with_other_parts(path)
+    return safetensors_files(path.parent) if path.suffix.lower() == SAFETENSORS else with_other_parts(path)
+
+
+def safetensors_files(folder: Path) -> list[Path]:
+    """Return what belongs to a model or an adapter of Hugging Face's in a folder; nothing where it has no weights."""
+    weights = sorted(folder.glob(f"*{SAFETENSORS}"))
+    beside = [path for name in BESIDE_SAFETENSORS if (path := folder / name).is_file()]
+    return [*weights, *beside] if weights else []
 
 
 def with_other_parts(path: Path) -> list[Path]:
@@ -142,9 +156,10 @@ def with_other_parts(path: Path) -> list[Path]:
 
 def check_weights(path: Path) -> None:
     """Raise InvalidFileError for a file that the daemon would refuse, before all of it is sent."""
-    if path.suffix.lower() == ".safetensors":
-        raise UnsupportedError(f"{path.name}: safetensors are not supported; convert the model to GGUF first")
     try:
-        check_file(path)
+        if path.suffix.lower() == SAFETENSORS:
+            read_table(path)
+        elif path.suffix.lower() not in TEXTS:
+            check_file(path)
     except InvalidFileError as exc:
         raise InvalidFileError(f"{path.name}: {exc.message}") from exc

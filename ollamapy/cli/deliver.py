@@ -44,7 +44,7 @@ class Delivery:
         """
         digests: dict[str, str] = {}
         for path in paths:
-            name = path.name if path.name not in digests else f"{len(digests)}-{path.name}"
+            name = path.name if path.name not in digests else f"{path.parent.name}/{path.name}"
             digests[name] = self._upload(path) if self.store is None else self._place(self.store, path)
         return digests
 

@@ -128,6 +128,7 @@ def request_for(model: Found, base: Model | None, delivery: Delivery) -> CreateR
         model=str(model.name),
         files=files,
         adapters=delivery.send(base.adapters),
+        draft_files=delivery.send(base.drafts),
         template=base.template,
         system=base.system,
         licenses=base.licenses,

@@ -11,10 +11,11 @@ from typing import BinaryIO
 
 from ollamapy import wire
 from ollamapy.convert.draft import Draft
+from ollamapy.convert.folder import convert_adapter, convert_model
 from ollamapy.convert.layouts import Edit, find_layout
-from ollamapy.convert.write import size_of, write_draft
-from ollamapy.errors import InvalidFileError, OllamapyError
-from ollamapy.gguf import check_file
+from ollamapy.convert.write import size_of, write_draft, write_file
+from ollamapy.errors import InvalidFileError, InvalidInputError, OllamapyError
+from ollamapy.gguf import check_file, read_header
 
 PROGRESS_BYTES = 64 << 20
 NICENESS = 10  # answers that are being generated go first
@@ -25,19 +26,42 @@ def main() -> None:
     output, frames = sys.stdout.buffer, sys.stdin.buffer
     _send(output, wire.Hello(os.getpid()))
     task = wire.decode_to_worker(_read_frame(frames))
-    if not isinstance(task, wire.Translate):
-        raise SystemExit("a converter must be given a file to translate")
+    if not isinstance(task, wire.Translate | wire.Convert):
+        raise SystemExit("a converter must be given files to convert")
     Thread(target=_read_frame, args=(frames,), daemon=True).start()  # notices that the parent is gone
     os.nice(NICENESS)
     try:
-        translate(task, lambda done, total: _send(output, wire.FileProgress(done, total)))
+        progress = Progress(lambda done, total: _send(output, wire.FileProgress(done, total)))
+        translate(task, progress) if isinstance(task, wire.Translate) else convert(task, progress)
     except (OllamapyError, OSError) as exc:
-        _send(output, wire.FileFailed(exc.message if isinstance(exc, OllamapyError) else exc.strerror or "disk error"))
+        reason = exc.message if isinstance(exc, OllamapyError) else exc.strerror or "the disk refuses"
+        _send(output, wire.FileFailed(reason, is_refusal=isinstance(exc, InvalidInputError)))
         return
     _send(output, wire.FileDone())
 
 
-def translate(task: wire.Translate, on_progress: Callable[[int, int], None]) -> None:
+class Progress:
+    """Counts the bytes of tensors that are written, and tells of them now and then."""
+
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
+        self._tell = tell
+        self._done = self._told = 0
+        self.total = 0
+
+    def begin(self, total: int) -> None:
+        """Tell that so many bytes are to be written."""
+        self.total = total
+        self._tell(0, total)
+
+    def add(self, count: int) -> None:
+        """Count written bytes."""
+        self._done += count
+        if self._done - self._told >= PROGRESS_BYTES:
+            self._told = self._done
+            self._tell(self._done, self.total)
+
+
+def translate(task: wire.Translate, progress: Progress) -> None:
     """Write the files that llama.cpp loads in the place of one; blocks. Raises InvalidFileError, OSError."""
     header = check_file(Path(task.path))
     layout = find_layout(header)
@@ -50,19 +74,19 @@ def translate(task: wire.Translate, on_progress: Callable[[int, int], None]) -> 
             draft = Draft(header)
             edit(draft)
             drafts.append((draft, Path(target)))
-    total = sum(size_of(tensor) for draft, _ in drafts for tensor in draft.tensors)
-    done = reported = 0
-
-    def on_bytes(count: int) -> None:
-        nonlocal done, reported
-        done += count
-        if done - reported >= PROGRESS_BYTES:
-            reported = done
-            on_progress(done, total)
-
+    progress.begin(sum(size_of(draft) for draft, _ in drafts))
     for draft, path in drafts:
         with path.open("wb") as target_file:
-            write_draft(draft, target_file, on_bytes)
+            write_draft(draft, target_file, progress.add)
+
+
+def convert(task: wire.Convert, progress: Progress) -> None:
+    """Write the GGUF file of a model or an adapter; blocks. Raises InvalidFileError, UnsupportedError, OSError."""
+    files = {name: Path(path) for name, path in task.files.items()}
+    made = convert_adapter(files, read_header(Path(task.base))) if task.base else convert_model(files)
+    progress.begin(sum(tensor.size_bytes for tensor in made.tensors))
+    with Path(task.target).open("wb") as target_file:
+        write_file(made.values, made.tensors, target_file, progress.add)
 
 
 def _send(output: BinaryIO, message: wire.Message) -> None:

@@ -57,7 +57,7 @@ class Draft:
 
     def set(self, key: str, value: NewValue) -> None:
         """Set a value; whole numbers become uint32, those in lists int32, others float32."""
-        self.values[key] = _encode(value)
+        self.values[key] = encode_value(value)
 
     def default(self, key: str, value: NewValue) -> None:
         """Set a value where there is none."""
@@ -149,8 +149,8 @@ def _skip_value(window: Window, value_type: int) -> RawValue:
     return RawValue(value_type, head, start, window.position)
 
 
-def _encode(value: NewValue) -> bytes:
-    """Return a value with its type in front."""
+def encode_value(value: NewValue) -> bytes:
+    """Return a value with its type in front: uint32, float32, bool, text, or a list of int32, float32 or bool."""
     if isinstance(value, str):
         data = value.encode()
         return struct.pack("<IQ", STRING, len(data)) + data
@@ -164,3 +164,12 @@ def _encode(value: NewValue) -> bytes:
     if kind == FLOAT32 and all(isinstance(v, int) for v in value):
         kind = INT32
     return struct.pack("<IIQ", ARRAY, kind, len(value)) + struct.pack(f"<{len(value)}{SCALARS[kind][0]}", *value)
+
+
+def encode_texts(texts: Sequence[str]) -> bytes:
+    """Return a list of texts with its type in front."""
+    pieces = [struct.pack("<IIQ", ARRAY, STRING, len(texts))]
+    for text in texts:
+        data = text.encode("utf-8", "replace")
+        pieces += [struct.pack("<Q", len(data)), data]
+    return b"".join(pieces)

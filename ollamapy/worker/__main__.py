@@ -255,7 +255,7 @@ class Reader:
                 self._output.send(wire.Tokens(message.id, tokens))
             case wire.Detokenize():
                 self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))
-            case wire.LoadModel() | wire.Measure() | wire.Quantize() | wire.Translate():
+            case wire.LoadModel() | wire.Measure() | wire.Quantize() | wire.Translate() | wire.Convert():
                 logger.error("a worker loads one model only; the second is ignored")
 
 

@@ -97,7 +97,8 @@ def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: 
         "FROM wren\nDRAFT x": "DRAFT x: there is no such file; paths are relative to the Modelfile",
         "FROM ./cut.gguf": "cut.gguf: truncated GGUF: the tensor 'output_norm.weight' ends at byte 2112, but "
         "the file has 2103 bytes; get it again",
-        "FROM ./old.safetensors": "old.safetensors: safetensors are not supported; convert the model to GGUF first",
+        "FROM ./old.safetensors": "old.safetensors: malformed safetensors: the table of tensors does not fit into the "
+        "file",
     }.items():
         (folder / "Modelfile").write_text(text)
         done = ollamapy("create", "new", "-f", str(folder / "Modelfile"))
@@ -154,8 +155,23 @@ def test_a_folder_with_neither_modelfile_nor_weights_tells_what_to_write(
         read_modelfile(None)
 
 
+def test_a_folder_of_hugging_face_is_sent_with_what_lies_beside_the_weights(
+    ollamapy: Command, fake: FakeOllama, shared_models: Path
+) -> None:
+    folder = shared_models / "hf" / "glove25-bert"
+    done = ollamapy("create", "new", "-f", "-", stdin=f"FROM {folder}")
+    assert done.returncode == 0, done.stderr
+    sent = fake.body("/api/create")["files"]
+    assert set(sent) == {
+        "model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+        "1_Pooling/config.json",
+    }  # fmt: skip
+    for name, digest in sent.items():
+        assert fake.blobs[digest] == (folder / name).read_bytes()
+
+
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFileError, match=r"FROM \.: there is no GGUF file in this folder"):
+    with pytest.raises(InvalidFileError, match=r"FROM \.: there is no GGUF file and no safetensors in this folder"):
         find_sources(Modelfile(from_=(".",)), tmp_path)
 
 

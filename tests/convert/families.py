@@ -6,6 +6,7 @@ Source of the layouts: llama.cpp's `src/models`, gguf-py's `constants.py` and Ol
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,10 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
+from ollamapy.convert.families import FAMILIES as TRANSFORMERS
+from ollamapy.convert.tokens import PRE_TOKENIZERS
+
+FAMILY = TRANSFORMERS["Qwen3ForCausalLM"]
 Array = npt.NDArray[np.float32]
 EMBD, HEADS, KV_HEADS, HEAD, FF, LAYERS = 64, 4, 2, 32, 96, 2
 VISION, VISION_FF, VISION_LAYERS, PATCH = 64, 96, 2, 14
@@ -366,3 +371,59 @@ def llama3() -> tuple[File, File]:
 
 
 FAMILIES = {make.__name__: make for make in (gemma3, gptoss, qwen25vl, qwen3vl, olmo3, llama3)}
+
+
+def qwen_folder(folder: Path, version: int) -> File:
+    """Write a tiny Qwen2 or Qwen3 as transformers has it, in two safetensors files; returns it as llama.cpp has it."""
+    random, head, arch = Numbers(10 + version), EMBD // HEADS, f"qwen{version}"
+    tensors = {"token_embd.weight": random(WORDS, EMBD), "output_norm.weight": random.norm(EMBD)}
+    tensors["output.weight"] = random(WORDS, EMBD)
+    options = {"biases": version == 2, "norms": version == 3, "head": head}
+    tensors |= blocks(lambda block: attention(random, block, **options) | feed_forward(random, block))
+    sizes = {f"ARCH.attention.{which}_length": head for which in ("key", "value")}
+    vocabulary = bpe("qwen2")
+    new = File(text_values(arch, **sizes, **{"ARCH.rope.freq_base": 10_000.0}) | vocabulary, tensors, ("\0",))
+    new.half = tuple(name for name, data in tensors.items() if data.ndim > 1)
+    names = {ours: theirs for table in (FAMILY.inside, FAMILY.outside) for theirs, ours in table.items()}
+    folder.mkdir()
+    theirs = {_hub_name(name, names): data for name, data in tensors.items()}
+    for number in (0, 1):
+        _write_safetensors(folder / f"model-{number}.safetensors", dict(list(theirs.items())[number::2]))
+    config = {
+        "architectures": [f"Qwen{version}ForCausalLM"], "vocab_size": WORDS, "hidden_size": EMBD, "head_dim": head,
+        "intermediate_size": FF, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "hidden_act": "silu",
+        "num_key_value_heads": KV_HEADS, "max_position_embeddings": 256, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "eos_token_id": 256,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(json.dumps(_tokenizer(vocabulary)))
+    return new
+
+
+def _hub_name(name: str, names: Mapping[str, str]) -> str:
+    base, _, part = name.rpartition(".")
+    if not base.startswith("blk."):
+        return f"{names[base]}.{part}"
+    _, block, inner = base.split(".", 2)
+    return f"model.layers.{block}.{names[inner]}.{part}"
+
+
+def _tokenizer(vocabulary: Mapping[str, object]) -> dict[str, object]:
+    tokens: list[str] = vocabulary["tokenizer.ggml.tokens"]  # type: ignore[assignment]
+    pattern = next(text for text, name in PRE_TOKENIZERS.items() if name == "qwen2")
+    special = [{"id": i, "content": text, "special": True} for i, text in enumerate(tokens) if text.startswith("<|")]
+    words = {text: index for index, text in enumerate(tokens)}
+    return {
+        "model": {"type": "BPE", "vocab": words, "merges": vocabulary["tokenizer.ggml.merges"]},
+        "added_tokens": special,
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": pattern}},
+    }
+
+
+def _write_safetensors(path: Path, tensors: Mapping[str, Array]) -> None:
+    table, data = {}, b""
+    for name, numbers in tensors.items():
+        start, data = len(data), data + numbers.astype("<f4").tobytes()
+        table[name] = {"dtype": "F32", "shape": list(numbers.shape), "data_offsets": [start, len(data)]}
+    text = json.dumps(table).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ollamapy import wire
-from ollamapy.convert.__main__ import translate
+from ollamapy.convert.__main__ import Progress, translate
 from ollamapy.convert.layouts import find_layout
 from ollamapy.gguf import Header, check_file
 from tests.convert.families import FAMILIES, File
@@ -35,7 +35,7 @@ def case(request, tmp_path_factory):
     header = check_file(old.write(folder / "old.gguf"))
     projector = folder / "projector.gguf"
     task = wire.Translate(str(folder / "old.gguf"), str(folder / "made.gguf"), str(projector))
-    translate(task, lambda done, total: None)
+    translate(task, Progress(lambda done, total: None))
     return Case(new, old, header, check_file(folder / "made.gguf"), projector)
 
 
