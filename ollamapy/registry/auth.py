@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
+import secrets
+import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -20,6 +22,7 @@ DEFAULT_TOKEN_SECONDS = 60.0
 _SCHEME = re.compile(r"\s*([A-Za-z]+)\s+")
 _PARAMETER = re.compile(r'\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)')
 MAX_CHALLENGE_CHARS = 8192
+NONCE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,15 @@ def token_url(challenge: Challenge, registry_url: str, auth_host: str, scope: st
         query.append(("service", challenge.service))
     query += [("scope", item) for item in (challenge.scope or scope).split(" ") if item]
     return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(query), ""))
+
+
+def stamped(url: str, seconds: float | None = None, nonce: str = "") -> str:
+    """Return a URL with the moment and a number used once in its query, so that its signature can't be used again."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    query.append(("ts", str(int(time.time() if seconds is None else seconds))))
+    query.append(("nonce", nonce or secrets.token_urlsafe(NONCE_BYTES)))
+    return parts._replace(query=urlencode(sorted(query))).geturl()
 
 
 def parse_token(body: bytes) -> Token:

@@ -1,5 +1,7 @@
 """The ed25519 key by which Ollama's registry knows a user: read or made, and what it signs. Home of cryptography.
 
+Imported when a key is needed: few daemons ever need one, and cryptography takes 8 MB.
+
 Source: the OpenSSH private key format; Ollama's `auth` package for the shape of a signature.
 """
 
@@ -8,11 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import secrets
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,7 +25,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ollamapy.errors import UnauthorizedError
 
-NONCE_BYTES = 16
 MAX_KEY_BYTES = 64 << 10
 _EMPTY_BODY = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
 
@@ -49,15 +47,6 @@ class SigningKey:
         """Return the header's value for a GET of this URL: the public half and a signature, both in base64."""
         signature = self._key.sign(f"GET,{url},{_EMPTY_BODY}".encode())
         return f"{self.public_text.split(' ')[1]}:{base64.b64encode(signature).decode()}"
-
-
-def stamped(url: str, seconds: float | None = None, nonce: str = "") -> str:
-    """Return a URL with the moment and a number used once in its query, so that its signature can't be used again."""
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    query.append(("ts", str(int(time.time() if seconds is None else seconds))))
-    query.append(("nonce", nonce or secrets.token_urlsafe(NONCE_BYTES)))
-    return parts._replace(query=urlencode(sorted(query))).geturl()
 
 
 def load_key(files: Sequence[Path]) -> SigningKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,8 @@ from ollamapy.registry.credentials import Credential, CredentialsFile
 from ollamapy.registry.download import Pace
 from ollamapy.registry.http import Http, Limits
 from ollamapy.registry.huggingface import HubRepository, check_hub
-from ollamapy.registry.keys import SigningKey, load_key
 from ollamapy.registry.retries import Retries
-from ollamapy.registry.session import Session
+from ollamapy.registry.session import Key, Session
 from ollamapy.registry.transfers import Transfers
 
 HUB_HOSTS = ("hf.co", "huggingface.co")
@@ -114,9 +114,11 @@ class Remotes:
         self._check_online()
         return HubRepository(self._http, self._logged_in(self._hub), name, self._pace.retries)
 
-    def key(self) -> SigningKey:
-        """Return this user's key, which is made if there is none; blocks."""
-        return load_key(self._key_files)
+    def key(self) -> Key:
+        """Return this user's key, which is made if there is none; blocks. Raises UnauthorizedError."""
+        keys = importlib.import_module("ollamapy.registry.keys")  # see there
+        found: Key = keys.load_key(self._key_files)
+        return found
 
     async def check_login(self, host: str, credential: Credential) -> bool:
         """Ask a registry whether it takes a credential; False where it asks nobody for one.

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from ollamapy.config import Registry
 from ollamapy.errors import (
@@ -16,12 +17,23 @@ from ollamapy.errors import (
     UnauthorizedError,
 )
 from ollamapy.registry.address import origin
-from ollamapy.registry.auth import DENIED, Challenge, Token, basic, parse_challenge, parse_token, token_url
+from ollamapy.registry.auth import DENIED, Challenge, Token, basic, parse_challenge, parse_token, stamped, token_url
 from ollamapy.registry.http import MAX_REDIRECTS, PROXY_DENIED, Body, Http, Reply, Request
-from ollamapy.registry.keys import SigningKey, stamped
 from ollamapy.registry.retries import RETRIED_STATUSES, parse_retry_after
 
-FindKey = Callable[[], SigningKey]
+
+class Key(Protocol):
+    """A user's private key. `ollamapy.registry.keys.SigningKey` is one."""
+
+    @property
+    def public_text(self) -> str:
+        """The public half as a line of OpenSSH."""
+
+    def authorization(self, url: str) -> str:
+        """Return the header's value for a GET of this URL."""
+
+
+FindKey = Callable[[], Key]
 """Returns the user's key, making it if need be; blocks."""
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from ollamapy.config import Registry
 from ollamapy.errors import TransferError, UnauthorizedError
-from ollamapy.registry.keys import load_key, make_key, stamped
+from ollamapy.registry.auth import stamped
+from ollamapy.registry.keys import load_key, make_key
 from ollamapy.registry.remotes import with_ollamas_key
 from tests.conftest import skip_or_fail
 from tests.fakes.ollama_registry import KeyExchange, verify
