@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ollamapy.cli import render
 from ollamapy.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code, told
-from ollamapy.cli.parsing import invoke
+from ollamapy.cli.parsing import CommandModule, invoke
 from ollamapy.errors import OllamapyError
 
 COMMANDS: Mapping[str, str] = {
@@ -38,10 +38,12 @@ COMMANDS: Mapping[str, str] = {
     "service": "Run the daemon as a service",
     "doctor": "Look for what is wrong, and tell the remedy",
     "handoff": "Tell how another server would serve a model",
+    "completion": "Print what makes a shell complete commands",
     "help": "Tell about a command",
 }
 MODULES: Mapping[str, str] = {"import": "import_"}  # where a module can't have the command's name
 ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve", "signin": "login", "signout": "logout"}
+COMPLETE = "__complete"  # what shells ask; it is in no help
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "--version")
 
@@ -70,17 +72,27 @@ def run_command(arguments: Sequence[str]) -> int:
     elif name == "help" and rest:
         name, rest = rest[0], ("--help",)
     name = ALIASES.get(name, name)
+    if name == COMPLETE:
+        importlib.import_module("ollamapy.cli.complete").tell(rest, COMMANDS, module_of)
+        return 0
     if name == "help":
         _print_overview()
         return 0
     if name not in COMMANDS and name != "version":
         return _refuse(name)
     try:
-        invoke(importlib.import_module(f"ollamapy.cli.{MODULES.get(name, name)}"), name, rest)
+        invoke(module_of(name), name, rest)
     except OllamapyError as exc:
         render.error(told(exc))
         return exit_code(exc)
     return 0
+
+
+def module_of(name: str) -> CommandModule:
+    """Return the module of a command or of an alias."""
+    name = ALIASES.get(name, name)
+    module: CommandModule = importlib.import_module(f"ollamapy.cli.{MODULES.get(name, name)}")
+    return module
 
 
 def _refuse(name: str) -> int:

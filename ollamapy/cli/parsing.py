@@ -49,6 +49,11 @@ class Parser(argparse.ArgumentParser):
         """Return the help, where an option that may stand bare shows that its value is joined to it."""
         return _BARE_OPTION.sub(r"\1[=\2]", super().format_help())
 
+    @property
+    def declared(self) -> Sequence[argparse.Action]:
+        """The words that were declared, in their order; argparse has no other name for them."""
+        return tuple(self._actions)
+
     def error(self, message: str) -> NoReturn:
         """Raise InvalidInputError."""
         raise InvalidInputError(f"{message.replace(PLAIN_WORD, '')}; `ollamapy help {self._name}` tells more")

@@ -1,12 +1,12 @@
-"""`ollamapy serve`."""
+"""`ollamapy serve`; the server is loaded when it shall run, so that help and completion stay quick."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 
 from ollamapy.config import read_settings
-from ollamapy.server.app import serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +20,4 @@ def command() -> None:
       ollamapy serve
       OLLAMA_HOST=127.0.0.1:11500 ollamapy serve
     """
-    serve(read_settings(os.environ))
+    importlib.import_module("ollamapy.server.app").serve(read_settings(os.environ))
