@@ -97,9 +97,7 @@ def test_the_last_word_is_completed_as_what_it_stands_for(
     assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, offered, "")
 
 
-def test_without_a_daemon_the_names_come_from_the_store_and_none_is_started(
-    ollamapy: Command, tmp_path: Path
-) -> None:
+def test_without_a_daemon_the_names_come_from_the_store_and_none_is_started(ollamapy: Command, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "manifests" / "registry.ollama.ai" / "library" / "stored"
     folder.mkdir(parents=True)
     digest = "sha256:" + "a" * 64
