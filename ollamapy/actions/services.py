@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ollamapy import wire
-from ollamapy.actions.models import ModelCache
+from ollamapy.actions.models import ModelCache, ResolvedModel
 from ollamapy.actions.templates import TemplateCache
 from ollamapy.config import Settings
-from ollamapy.names import Digest
+from ollamapy.names import Digest, ModelName
 from ollamapy.registry import Remotes
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.scheduler.devices import Machine
@@ -45,7 +45,8 @@ class Scheduler(Protocol):
 class Services:
     """The parts of a running daemon; `clock` is monotonic, in seconds.
 
-    `translating` has a lock for each file that is not loaded as it is; those in `plain_files` are.
+    `translating` has a lock for each file that is not loaded as it is; those in `plain_files` are. `translated` are
+    models whose files are others than their manifests name.
     """
 
     settings: Settings
@@ -58,3 +59,4 @@ class Services:
     run_file_task: RunFileTask = field(default_factory=lambda: WorkerPool(keep_spare=False).run_file_task)
     translating: dict[Digest, asyncio.Lock] = field(default_factory=dict)
     plain_files: set[Digest] = field(default_factory=set)
+    translated: dict[tuple[ModelName, Digest], ResolvedModel] = field(default_factory=dict)

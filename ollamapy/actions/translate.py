@@ -32,10 +32,15 @@ async def loadable(services: Services, found: ResolvedModel) -> ResolvedModel:
     """
     if all(digest in services.plain_files for digest, _ in _files(found)):
         return found
+    key = (found.model.name, found.model.digest)
+    known = services.translated.get(key)
+    if known is not None and await asyncio.to_thread(_is_there, known):
+        return known
     async with aclosing(translate(services, found)) as steps:
         async for _ in steps:
             continue
-    return await asyncio.to_thread(_with_translations, services.store, found)
+    services.translated[key] = await asyncio.to_thread(_with_translations, services.store, found)
+    return services.translated[key]
 
 
 async def translate_new(services: Services, name: ModelName) -> AsyncGenerator[Progress, None]:
@@ -57,8 +62,7 @@ async def translate(services: Services, found: ResolvedModel) -> AsyncGenerator[
     """
     for digest, path in _files(found):
         async with services.translating.setdefault(digest, asyncio.Lock()):
-            header = await asyncio.to_thread(read_header, path)
-            layout = find_layout(header)
+            header, layout = await asyncio.to_thread(_read_layout, path)
             if layout is None:
                 services.plain_files.add(digest)
                 continue
@@ -82,6 +86,16 @@ async def _make(services: Services, digest: Digest, header: Header, layout: Layo
                 yield Progress(status, str(digest), step.total, step.done)
         await asyncio.to_thread(_publish, store, digest, {WEIGHTS_TYPE: weights, PROJECTOR_TYPE: projector})
     yield Progress(status, str(digest), header.file_size, header.file_size)
+
+
+def _read_layout(path: Path) -> tuple[Header, Layout | None]:
+    header = read_header(path)
+    return header, find_layout(header)
+
+
+def _is_there(found: ResolvedModel) -> bool:
+    """Tell whether the files of a model lie where they lay; another program may have deleted them."""
+    return all(path.is_file() for path in (*found.model.shards, *found.model.projectors))
 
 
 def _publish(store: Store, digest: Digest, writers: dict[str, BlobWriter]) -> None:
