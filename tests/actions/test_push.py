@@ -22,6 +22,7 @@ from ollamapy.registry import Limits
 from ollamapy.store import CONFIG_TYPE, WEIGHTS_TYPE, Layer, Manifest
 from tests.conftest import skip_or_fail
 from tests.fakes.docker_registry import docker_registry, make_certificate
+from tests.fakes.nginx import nginx
 from tests.fakes.registry import Puller, digest_of, fake_registry, plain
 
 WEIGHTS = os.urandom(20_000_000)  # several chunks
@@ -135,6 +136,18 @@ def test_basic_authentication(tmp_path):
         other = patient(tmp_path / "c", registry_at(address, username="me", password="guess"))
         with pytest.raises(UnauthorizedError, match="unauthorized: access denied"):
             other.pull(f"{address}/team/tiny")
+
+
+def test_basic_authentication_of_an_nginx_before_the_registry(tmp_path, address):
+    words = ["openssl", "passwd", "-apr1", "secret"]
+    line = "me:" + subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "passwords").write_text(line)
+    with nginx(tmp_path / "nginx", address, tmp_path / "passwords") as front:
+        round_trip(tmp_path, registry_at(front, username="me", password="secret"), f"{front}/team/fronted")
+        with pytest.raises(UnauthorizedError, match="unauthorized: access denied"):
+            patient(tmp_path / "c", registry_at(front, username="me", password="x")).pull(f"{front}/team/fronted")
+        with pytest.raises(UnauthorizedError, match="`ollamapy login 127"):
+            patient(tmp_path / "d", registry_at(front)).pull(f"{front}/team/fronted")
 
 
 def bcrypt_line(user: str, password: str) -> str:
