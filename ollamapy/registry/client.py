@@ -30,6 +30,7 @@ class Repository:
         self._retries = retries
         self.name = name
         self.wants_oci = registry.oci
+        self.wants_etags = registry.ollama_key
         self.base_url = f"{registry.url}/v2/{name.namespace}/{name.model}"
 
     def __repr__(self) -> str:

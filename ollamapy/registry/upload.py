@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable
@@ -37,6 +38,7 @@ class Upload:
         self._digest = digest
         self._size = size_bytes
         self._read_at = read_at
+        self._sums: list[bytes] | None = None
 
     async def run(
         self, disk: Disk, retries: Retries, throttle: Throttle, source: str = "", chunk_bytes: int = CHUNK_BYTES
@@ -68,6 +70,7 @@ class Upload:
         self, url: str, disk: Disk, retries: Retries, throttle: Throttle, chunk_bytes: int
     ) -> AsyncGenerator[int, None]:
         sent = failures = 0
+        self._sums = [] if self._repository.wants_etags else None
         while sent < self._size:
             yield sent
             try:
@@ -75,11 +78,14 @@ class Upload:
                 await throttle.take(len(data))
                 url = await self._send(url, sent, data)
                 sent, failures = sent + len(data), 0
+                if self._sums is not None:
+                    self._sums.append(await disk.run(_md5, data))
             except RegistryUnavailableError as exc:
                 failures += 1
                 log.info("upload of %s at byte %d: %s", self._digest, sent, exc.message)
                 await retries.wait(failures, exc)
                 url, sent = await retries.run(partial(self._resume, url))
+                self._sums = None  # what became one part there is not known any more
         await retries.run(partial(self._finish, url))
         yield self._size
 
@@ -123,16 +129,24 @@ class Upload:
 
     async def _finish(self, url: str) -> None:
         parts = urlsplit(url)
-        query = (parts.query + "&" if parts.query else "") + urlencode({"digest": str(self._digest)})
+        query = (parts.query + "&" if parts.query else "") + urlencode({"digest": str(self._digest), **self._etag()})
         full = parts._replace(query=query).geturl()
         async with self._repository.request("PUT", full, {"Content-Length": "0"}, b"", follow=False) as reply:
             expect(reply, 201, 204)
 
+    def _etag(self) -> dict[str, str]:
+        """Return what Ollama's registry knows an upload by: the sum of its parts' sums, and their number."""
+        return {"etag": f"{_md5(b''.join(self._sums)).hex()}-{len(self._sums)}"} if self._sums else {}
+
     def _location(self, reply: Reply, url: str) -> str:
-        target = urljoin(url, reply.header("location") or url)
+        target = urljoin(url, reply.header("docker-upload-location") or reply.header("location") or url)
         if origin(target) != origin(self._repository.base_url):
             raise TransferError("the registry wants the upload to go to another host; this is refused")
         return target
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 async def write_manifest(repository: Repository, data: bytes, media_type: str, retries: Retries) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from ollamapy.config import Registry
 from ollamapy.errors import BlobNotFoundError, ForbiddenError, ModelNotFoundError, RegistryError, UnauthorizedError
 from ollamapy.names import Digest, ModelName
 from ollamapy.registry import Limits
+from ollamapy.registry.upload import CHUNK_BYTES
 from ollamapy.store import CONFIG_TYPE, WEIGHTS_TYPE, Layer, Manifest
 from tests.conftest import skip_or_fail
 from tests.fakes.docker_registry import docker_registry, make_certificate
@@ -255,6 +257,8 @@ class Uploads:
     def __init__(self) -> None:
         self.data = bytearray()
         self.broken = 0
+        self.is_rough = True
+        self.etags: list[str | None] = []
         self.blobs: dict[str, bytes] = {}
 
     async def answer(self, request: Request, response: Response) -> Response:
@@ -275,12 +279,13 @@ class Uploads:
             return Response(status_code=204, headers=headers)
         if request.method == "PUT":
             self.blobs[request.query_params["digest"]] = bytes(self.data)
+            self.etags.append(request.query_params.get("etag"))
             return Response(status_code=201)
         start = int(request.headers["content-range"].partition("-")[0])
         if start != len(self.data):
             return Response(status_code=416)
         self.broken += 1
-        if self.broken % 2:
+        if self.broken % 2 and self.is_rough:
             self.data += body[: len(body) // 2]
             return Response(status_code=503)
         self.data += body
@@ -294,6 +299,24 @@ def test_an_upload_goes_on_where_the_registry_says_that_it_broke(tmp_path):
         puller = Puller(tmp_path, plain(registry))
         make_model(puller, f"{registry.host}/a/b", WEIGHTS)
         assert puller.push(f"{registry.host}/a/b")[-1].status == "success"
+    assert uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
+
+
+def test_a_registry_of_ollamas_kind_is_told_the_sum_of_the_parts_sums(tmp_path):
+    uploads = Uploads()
+    uploads.is_rough = False
+    parts = [WEIGHTS[at : at + CHUNK_BYTES] for at in range(0, len(WEIGHTS), CHUNK_BYTES)]
+    sums = [hashlib.md5(part).digest() for part in parts]
+    with fake_registry() as registry:
+        registry.bend = uploads.answer
+        puller = Puller(tmp_path, plain(registry, ollama_key=True))
+        make_model(puller, f"{registry.host}/a/b", WEIGHTS)
+        puller.push(f"{registry.host}/a/b")
+        assert uploads.etags[0] == f"{hashlib.md5(b''.join(sums)).hexdigest()}-3"
+        uploads.is_rough = True
+        uploads.blobs.clear()
+        puller.push(f"{registry.host}/a/b")
+        assert uploads.etags[2] is None
     assert uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
 
 
