@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from typing import cast
 
+import msgspec
+
 from ollamapy import wire
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.sampling import DEFAULT_NUM_BATCH, context_tokens
@@ -32,17 +34,27 @@ async def prepare_load(services: Services, found: ResolvedModel, options: Option
 
 def load_spec(found: ResolvedModel, options: Options, settings: Settings) -> LoadSpec:
     """Return how to load a model for a request with these options; the scheduler decides where, and how many cells."""
-    model, header = found.model, found.header
-    is_asked = bool(options.num_ctx or settings.context_length or header.has_pooling)
-    num_ctx = context_tokens(options, settings.context_length, header.context_length or 0) if is_asked else 0
-    n_batch = embed_batch(header, options) if header.has_pooling else options.num_batch or DEFAULT_NUM_BATCH
-    wish = wish_of(num_ctx, options, settings)
-    load = wire.LoadModel(
+    model = found.model
+    load = msgspec.structs.replace(
+        load_message(found.header, options, settings),
         path=str(model.weights),
         adapters=[str(path) for path in model.adapters],
         shards=[str(path) for path in model.shards] if len(model.shards) > 1 else [],
         projector=str(model.projectors[0]) if model.projectors else "",
-        n_ctx=n_batch if header.has_pooling else num_ctx,
+        draft=str(found.draft.path) if found.draft is not None else "",
+    )
+    wish = wish_for(found.header, options, settings)
+    return LoadSpec(str(model.name), spec_key(found), load, wish.num_ctx, found.shape, wish)
+
+
+def load_message(header: Header, options: Options, settings: Settings) -> wire.LoadModel:
+    """Return the message that loads a model of this header, without the names of its files."""
+    wish = wish_for(header, options, settings)
+    n_batch = embed_batch(header, options) if header.has_pooling else options.num_batch or DEFAULT_NUM_BATCH
+    return wire.LoadModel(
+        path="",
+        adapters=[],
+        n_ctx=n_batch if header.has_pooling else wish.num_ctx,
         n_batch=n_batch,
         n_seq_max=EMBED_SEQUENCES if header.has_pooling else MOST_SEQUENCES,
         n_parallel=settings.num_parallel,
@@ -53,18 +65,18 @@ def load_spec(found: ResolvedModel, options: Options, settings: Settings) -> Loa
         n_threads=min(options.num_thread or 0, os.cpu_count() or 1),
         flash_attention=settings.flash_attention,
         kv_cache_type=settings.kv_cache_type,
-        draft=str(found.draft.path) if found.draft is not None else "",
-        speculates=settings.speculative,
         state_folder="" if settings.state_dir is None else str(settings.state_dir),
         state_bytes=0 if settings.state_dir is None else settings.state_bytes,
+        speculates=settings.speculative,
         tensor_split=list(wish.tensor_split),
         split_mode=wish.split_mode,
     )
-    return LoadSpec(str(model.name), spec_key(found), load, num_ctx, found.shape, wish)
 
 
-def wish_of(num_ctx: int, options: Options, settings: Settings) -> Wish:
-    """Return what options and settings ask of the devices."""
+def wish_for(header: Header, options: Options, settings: Settings) -> Wish:
+    """Return what options and settings ask of the devices; a context that nobody asked for is 0."""
+    is_asked = bool(options.num_ctx or settings.context_length or header.has_pooling)
+    num_ctx = context_tokens(options, settings.context_length, header.context_length or 0) if is_asked else 0
     return Wish(
         num_ctx=num_ctx,
         parallel=settings.num_parallel,

@@ -34,8 +34,11 @@ class Scheduler(Protocol):
     def waiting(self) -> Sequence[WaitingRequest]:
         """Return the requests that have no model yet, in their order."""
 
-    async def machine(self) -> Machine:
-        """Measure the memory that there is for models."""
+    async def machine(self, *, empty: bool = False) -> Machine:
+        """Measure the memory that there is for models, or would be without those that are loaded."""
+
+    def check_alive(self) -> None:
+        """Raise ServiceError where requests are not taken any more."""
 
     async def unload(self, key: str) -> None:
         """Unload a model as soon as it is idle."""

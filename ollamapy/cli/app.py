@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "stop": "Take a model out of memory",
     "list": "List models",
     "ps": "List models that are in memory",
+    "estimate": "Tell what a model takes in memory",
     "cp": "Give a model a second name",
     "rm": "Remove models",
     "prune": "Free the space of what no model needs",

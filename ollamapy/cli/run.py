@@ -163,7 +163,7 @@ def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str, 
         for record in client.generate(request):
             render.line(one_line(record))
         return
-    speaker = Speaker(manner)
+    speaker = Speaker(manner, client)
     listen(client.generate(request), speaker)
     speaker.tell_statistics()
 

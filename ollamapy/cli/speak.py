@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ollamapy.cli import render
 from ollamapy.cli.answer import AnswerText, statistics, tool_call_text
+from ollamapy.cli.loading import LoadWatch
 from ollamapy.client import Client
 from ollamapy.dialects.native import ChatRecord, GenerateRecord
 from ollamapy.types import GenerateRequest, Json, Message, Options, Think
@@ -32,14 +33,10 @@ class Manner:
 
 def load(client: Client, manner: Manner) -> None:
     """Wait until the model is in memory."""
-    status = render.StatusLine(is_transient=True)
-    status.show(f"loading {manner.model}")
-    try:
+    with LoadWatch(client, manner.model, render.StatusLine(is_transient=True), f"loading {manner.model}"):
         request = GenerateRequest(manner.model, options=manner.options, keep_alive_seconds=manner.keep_alive_seconds)
         for _ in client.generate(request):
             pass
-    finally:
-        status.end()
 
 
 def listen(records: Generator[ChatRecord | GenerateRecord, None, None], speaker: Speaker) -> None:
@@ -55,7 +52,7 @@ def listen(records: Generator[ChatRecord | GenerateRecord, None, None], speaker:
 class Speaker:
     """Shows the records of one answer and remembers what was said."""
 
-    def __init__(self, manner: Manner) -> None:
+    def __init__(self, manner: Manner, client: Client) -> None:
         is_terminal = render.is_output_terminal()
         self._manner = manner
         self._text = AnswerText(
@@ -66,9 +63,8 @@ class Speaker:
             markdown_columns=render.terminal_columns() if manner.has_markdown and not manner.format else None,
         )
         self._end = "\n\n" if is_terminal else "\n"
-        self._waiting = render.StatusLine(is_transient=True)
-        if is_terminal:
-            self._waiting.show("waiting for the model")
+        status = render.StatusLine(is_transient=True)
+        self._waiting = LoadWatch(client, manner.model, status, "waiting for the model") if is_terminal else None
         self._content: list[str] = []
         self._thinking: list[str] = []
         self._last: ChatRecord | GenerateRecord | None = None
@@ -93,16 +89,20 @@ class Speaker:
         shown = self._text.feed(said.thinking, content)
         shown += "".join(tool_call_text(call) + "\n" for call in said.tool_calls)
         if shown:
-            self._waiting.end()
+            self._end_waiting()
             render.write(shown)
 
     def finish(self) -> None:
         """Show what was held back and end the line."""
-        self._waiting.end()
+        self._end_waiting()
         if rest := self._text.end():
             render.write(rest)
         if any(self._content) or any(self._thinking):
             render.write(self._end)
+
+    def _end_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.end()
 
     def tell_statistics(self) -> None:
         """Print times and rates where they are wanted."""

@@ -16,6 +16,7 @@ from ollamapy.client.endpoint import BROKEN, NO_CONNECTION, make_endpoint
 from ollamapy.client.failures import Presence, failure, interrupted, presence, unreachable
 from ollamapy.dialects.native import (
     ChatRecord,
+    EstimateRecord,
     GenerateRecord,
     ListRecord,
     LoadedListRecord,
@@ -31,7 +32,7 @@ from ollamapy.dialects.native import (
 )
 from ollamapy.dialects.native_embed import EmbedAnswer, RerankRecord
 from ollamapy.errors import BlobNotFoundError
-from ollamapy.types import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, RerankRequest
+from ollamapy.types import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, Options, RerankRequest
 
 R = TypeVar("R", bound=Record)
 
@@ -104,6 +105,10 @@ class Client:
     def show(self, model: str, *, verbose: bool = False) -> ShowRecord:
         """Return everything about one model; raises ModelNotFoundError."""
         return self._ask(calls.show(model, verbose=verbose), ShowRecord)
+
+    def estimate(self, model: str, options: Options | None = None) -> EstimateRecord:
+        """Return what a model takes in memory, stored or in a registry; raises ModelNotFoundError, RegistryError."""
+        return self._ask(calls.estimate(model, options or Options()), EstimateRecord)
 
     def chat(self, request: ChatRequest) -> Generator[ChatRecord, None, None]:
         """Stream the next turn of a chat."""

@@ -56,6 +56,11 @@ def show(model: str, *, verbose: bool) -> Call:
     return _post("/api/show", {"model": model, "verbose": verbose}, model)
 
 
+def estimate(model: str, options: Options) -> Call:
+    """Ask what a model takes in memory."""
+    return _post("/api/estimate", {"model": model, "options": options_to_json(options)}, model)
+
+
 def chat(request: ChatRequest) -> Call:
     """Ask for the next turn of a chat."""
     fields = {"messages": [_message(m) for m in request.messages], **_present({"tools": list(request.tools)})}

@@ -254,6 +254,13 @@ class PruneBody(Body, frozen=True, kw_only=True):
     dry_run: bool | None = None
 
 
+class EstimateBody(Body, frozen=True, kw_only=True):
+    """A model whose memory is to be estimated, stored or in a registry."""
+
+    model: Name
+    options: OptionsBody | None = None  # type: ignore[valid-type]
+
+
 class TokenizeBody(Body, frozen=True, kw_only=True):
     """A text to turn into tokens."""
 

@@ -63,6 +63,44 @@ class HealthRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
     status: str = "ok"
 
 
+class ReadyRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """GET /ready. `status` is `ready`, or `unready` for the reason that is told."""
+
+    status: str
+    reason: str = ""
+
+
+class EstimateDeviceRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """Memory that a model may go into, in bytes: how much there is, is free, and would be taken."""
+
+    name: str
+    total: int
+    free: int
+    needed: int
+
+
+class EstimateRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """POST /api/estimate. Sizes are bytes, those of `devices` where the model would go now.
+
+    `cache` holds `kv_cells` tokens, those of all requests together; `companions` are projector, adapters, draft model.
+    """
+
+    model: str
+    stored: bool
+    fits: bool
+    reason: str
+    context_length: int
+    kv_cells: int
+    gpu_layers: int
+    layers: int
+    size: int
+    weights: int
+    cache: int
+    buffers: int
+    companions: int
+    devices: list[EstimateDeviceRecord]
+
+
 class ErrorRecord(Record, frozen=True, kw_only=True):
     """A failed request, or the last line of a stream that failed; `kind` is ours, a word of `ERROR_KINDS`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ollamapy.gguf.check import check_file, read_header
+from ollamapy.gguf.check import check_file, read_head, read_header
 from ollamapy.gguf.header import ArrayRef, Header, TensorInfo, Value, human_number
 from ollamapy.gguf.splits import join_headers, names_of_parts
 
@@ -15,5 +15,6 @@ __all__ = [
     "human_number",
     "join_headers",
     "names_of_parts",
+    "read_head",
     "read_header",
 ]

@@ -56,6 +56,14 @@ def check_file(path: Path) -> Header:
     return header
 
 
+def read_head(path: Path) -> Header:
+    """Return the header of a file of which only the beginning is there; blocks.
+
+    What it says is not checked: it must never reach llama.cpp. Raises InvalidFileError for too short a beginning.
+    """
+    return parse(path, exact=True)
+
+
 def _check_tensors(header: Header) -> None:
     """Every tensor lies aligned within the file, and no two share a byte or a name."""
     if not header.tensors and header.split_count == 1:

@@ -177,10 +177,23 @@ class Scheduler:
             for request in self._waiting.values()
         ]
 
-    async def machine(self) -> Machine:
-        """Measure the machine, and return it without what the loaded models take of it unseen."""
+    async def machine(self, *, empty: bool = False) -> Machine:
+        """Measure the machine, and return it without what the loaded models take of it unseen.
+
+        With `empty` it is what there would be without models.
+        """
         machine = await self._survey() if self._survey else ENDLESS
-        return remaining(machine, self._picture().models) or machine
+        models = [self._view(model) for model in self._models.values()]
+        left = remaining(machine, models) or machine
+        placements = [view.spec.placement for view in models if view.spec.placement] if empty else []
+        for placement in placements:
+            left = left.without([-size for size in placement.device_bytes], -placement.host_bytes)
+        return left
+
+    def check_alive(self) -> None:
+        """Raise ServiceError where requests are not taken any more."""
+        if self._close_at is not None:
+            raise shutdown_error()
 
     async def unload(self, key: str) -> None:
         """Unload the model of this key when it is idle, and wait for that; one in use goes later, without a wait."""

@@ -20,6 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ollamapy.actions.models import ModelCache
+from ollamapy.actions.preload import preload
 from ollamapy.actions.services import Services
 from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import ServiceError, StoreError
@@ -90,6 +91,10 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
         pinned=[str(ModelName.parse(name)) for name in settings.pin],
     )
 
+    async def begin() -> None:
+        pool.warm()
+        await preload(services)
+
     async def close() -> None:
         await scheduler.close()
         await ahead.close()
@@ -100,7 +105,7 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
     models = ModelCache(settings.go_template)
     services = Services(settings, store, scheduler, time.monotonic, models, remotes, run_file_task=pool.run_file_task)
     tell = partial(notify, settings.supervisor.notify_address)
-    return DaemonServer(build_app(services, close), settings.drain_seconds, tell)
+    return DaemonServer(build_app(services, begin, close), settings.drain_seconds, tell)
 
 
 def open_listeners(settings: Settings) -> list[socket.socket]:

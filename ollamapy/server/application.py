@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +21,7 @@ from ollamapy.server.errors import Failure, error_response, failure_of, is_anthr
 from ollamapy.server.guard import Guard, policy_of
 from ollamapy.server.routes_anthropic import AnthropicRoutes
 from ollamapy.server.routes_embed import EmbedRoutes
+from ollamapy.server.routes_machine import MachineRoutes
 from ollamapy.server.routes_native import NativeRoutes
 from ollamapy.server.routes_openai import OpenaiRoutes
 from ollamapy.server.routes_responses import ResponsesRoutes
@@ -30,15 +32,17 @@ TEXTS = {404: "404 page not found", 405: "405 method not allowed"}
 logger = logging.getLogger("ollamapy.server")
 
 
-def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIApp:
+def build_app(
+    services: Services, begin: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]
+) -> ASGIApp:
     """Return the application; raises ConfigError where the settings would leave it open to everybody.
 
-    `close` is awaited when the application's lifespan ends.
+    `begin` runs beside the first requests, `close` is awaited when the application's lifespan ends.
     """
     policy = policy_of(services.settings)
     app = Starlette(
         routes=build_routes(services),
-        lifespan=_lifespan(close),
+        lifespan=_lifespan(begin, close),
         exception_handlers={
             OllamapyError: _on_error,
             RecursionError: _on_error,
@@ -52,7 +56,7 @@ def build_app(services: Services, close: Callable[[], Awaitable[None]]) -> ASGIA
 
 def build_routes(services: Services) -> list[BaseRoute]:
     """Return all routes of all APIs."""
-    tables = (NativeRoutes, OpenaiRoutes, ResponsesRoutes, EmbedRoutes, AnthropicRoutes)
+    tables = (NativeRoutes, MachineRoutes, OpenaiRoutes, ResponsesRoutes, EmbedRoutes, AnthropicRoutes)
     return [route for table in tables for route in table(services).routes()]
 
 
@@ -81,12 +85,17 @@ class RequestIds:
         await self._app(scope, receive, send_with_id)
 
 
-def _lifespan(close: Callable[[], Awaitable[None]]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    begin: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        beginning = asyncio.ensure_future(begin())
         try:
             yield
         finally:
+            beginning.cancel()
+            await asyncio.wait({beginning})
             await close()
 
     return lifespan

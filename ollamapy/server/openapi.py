@@ -65,6 +65,7 @@ def _stream(path: str, summary: str, body: type, answer: Any, event: Any = None)
 OPERATIONS = (
     _get("/", "Tell that a server runs", str),
     _get("/health", "Tell that HTTP is served", native.HealthRecord),
+    _get("/ready", "Tell whether a model can be served", native.ReadyRecord),
     _get("/openapi.json", "Describe the API: this document", dict[str, Any]),
     _get("/api/version", "Tell the version", native.VersionRecord),
     _get("/api/tags", "List the stored models", native.ListRecord),
@@ -88,6 +89,7 @@ OPERATIONS = (
         (bodies.ChatBody, bodies.GenerateBody),
         (native.PromptRecord,),
     ),
+    _post("/api/estimate", "Tell what a model takes in memory", bodies.EstimateBody, native.EstimateRecord),
     _post("/api/tokenize", "Turn text into tokens", bodies.TokenizeBody, native.TokensRecord),
     _post("/api/detokenize", "Turn tokens into text", bodies.DetokenizeBody, native.TextRecord),
     _post("/api/embed", "Turn texts into vectors", bodies.EmbedBody, EmbedAnswer),

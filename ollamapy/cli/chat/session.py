@@ -75,10 +75,10 @@ class Chat:
             self._tell(exc)
             return
         asked = (*self.messages, Message("user", attached.text, images=attached.images))
-        speaker = Speaker(self.manner)
+        speaker = Speaker(self.manner, self.client)
         try:
             if not self._is_answered(asked, speaker):
-                speaker = Speaker(self.manner)
+                speaker = Speaker(self.manner, self.client)
                 listen(self.client.chat(self._request(asked)), speaker)
             speaker.tell_statistics()
         except KeyboardInterrupt:
