@@ -39,7 +39,7 @@ def route_table():
             yield method, re.sub(r"\{[^}]*\}", "x", route.path)
 
 
-CHANGES = {("POST", f"/api/{verb}") for verb in ("pull", "push", "update", "create", "copy", "prune")} | {
+CHANGES = {("POST", f"/api/{verb}") for verb in ("pull", "push", "update", "estimate", "create", "copy", "prune")} | {
     ("DELETE", "/api/delete"),
     ("POST", "/api/blobs/x"),
     ("HEAD", "/api/blobs/x"),
