@@ -102,6 +102,7 @@ _LAYOUTS: tuple[tuple[Callable[[Header], bool], Layout], ...] = (
     (is_gemma3, Layout("gemma3", gemma3, gemma3_projector)),
     (_of("qwen25vl"), Layout("qwen25vl", qwen25vl, qwen25vl_projector)),
     (is_qwen3vl, Layout("qwen3vl", qwen3vl, qwen3vl_projector)),
+    (_holding("gptoss", "blk.0.attn_qkv.", "blk.0.ffn_gate_up_exps."), _refused("gptoss", "ggml-org/gpt-oss-20b-GGUF")),
     (_of("gptoss"), Layout("gptoss", gptoss)),
     (_of("olmo3"), Layout("olmo3", olmo3)),
     (is_llama3, Layout("llama3", llama3)),

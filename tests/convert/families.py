@@ -370,7 +370,33 @@ def llama3() -> tuple[File, File]:
     return File(values | right, tensors, ("token_embd",)), old
 
 
-FAMILIES = {make.__name__: make for make in (gemma3, gptoss, qwen25vl, qwen3vl, olmo3, llama3)}
+def embeddinggemma() -> tuple[File, File]:
+    """The name of another architecture, and other names of its dense layers."""
+    random = Numbers(7)
+    tensors = {"token_embd.weight": random(WORDS, EMBD), "output_norm.weight": random.norm(EMBD)}
+    tensors |= {"dense_2.weight": random(2 * EMBD, EMBD), "dense_3.weight": random(EMBD, 2 * EMBD)}
+    tensors |= blocks(
+        lambda block: {
+            **attention(random, block, norms=True),
+            **feed_forward(random, block),
+            f"{block}.post_attention_norm.weight": random.norm(EMBD),
+            f"{block}.post_ffw_norm.weight": random.norm(EMBD),
+        }
+    )
+    more = {
+        "ARCH.attention.sliding_window": 32, "ARCH.rope.freq_base": 1_000_000.0, "ARCH.pooling_type": 1,
+        "ARCH.rope.freq_base_swa": 10_000.0, "ARCH.dense_2_feat_in": EMBD, "ARCH.dense_2_feat_out": 2 * EMBD,
+        "ARCH.dense_3_feat_in": 2 * EMBD, "ARCH.dense_3_feat_out": EMBD,
+    }  # fmt: skip
+    new = File(text_values("gemma-embedding", **more) | spm(), tensors)
+    names = {"dense_2.": "dense.0.", "dense_3.": "dense.1."}
+    old = new.renamed(names, {"gemma-embedding.": "gemma3."})
+    old.values = {key: value for key, value in old.values.items() if "dense_" not in key and "_swa" not in key}
+    old.values |= {"general.architecture": "gemma3", "gemma3.attention.causal": False}
+    return new, old
+
+
+FAMILIES = {make.__name__: make for make in (gemma3, gptoss, qwen25vl, qwen3vl, olmo3, llama3, embeddinggemma)}
 
 
 def qwen_folder(folder: Path, version: int) -> File:
