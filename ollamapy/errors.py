@@ -176,12 +176,13 @@ class UnauthorizedError(RegistryError):
 class RegistryUnavailableError(RegistryError):
     """The registry can't be reached, is overloaded, or stalls: the same may work later.
 
-    `retry_after_seconds` is what it asked for, None where it did not.
+    `retry_after_seconds` is what it asked for, None where it did not. With `is_unreachable` there was no connection.
     """
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+    def __init__(self, message: str, retry_after_seconds: float | None = None, *, is_unreachable: bool = False) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.is_unreachable = is_unreachable
 
 
 class TransferError(RegistryError):

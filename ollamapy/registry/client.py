@@ -41,7 +41,7 @@ class Repository:
 
         Raises RemoteNotFoundError, UnauthorizedError, RegistryUnavailableError, TransferError.
         """
-        return await self._retries.run(self._read_manifest)
+        return await self._retries.at_first.run(self._read_manifest)
 
     async def _read_manifest(self) -> bytes:
         headers = {"Accept": ", ".join(MANIFEST_TYPES)}

@@ -63,7 +63,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             async with asyncio.timeout(limit_seconds):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, TimeoutError) as exc:
-            raise RegistryUnavailableError(f"could not find the address of {host}; is this machine online?") from exc
+            message = f"could not find the address of {host}; is this machine online?"
+            raise RegistryUnavailableError(message, is_unreachable=True) from exc
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         if (host.lower(), port) in self._configured:
             return addresses

@@ -206,7 +206,7 @@ def translated(host: str) -> Iterator[None]:
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
         if "CERTIFICATE" in str(exc):
             raise TransferError(f"could not trust {host} ({exc}); if it is yours, give it a ca_file") from exc
-        raise RegistryUnavailableError(f"could not connect to {host}") from exc
+        raise RegistryUnavailableError(f"could not connect to {host}", is_unreachable=True) from exc
     except httpcore.ProxyError as exc:
         if str(exc).startswith("407"):
             raise UnauthorizedError(PROXY_DENIED) from exc

@@ -98,7 +98,7 @@ class HubRepository:
         url = f"{self._hub.url}/api/models/{self.repository}/tree/main?" + urlencode({"recursive": "true"})
         found = Listing()
         for _ in range(MAX_PAGES):
-            body, link = await self._retries.run(lambda url=url: self._read_page(url))  # type: ignore[misc]
+            body, link = await self._retries.at_first.run(lambda url=url: self._read_page(url))  # type: ignore[misc]
             found += parse_listing(body)
             following = _NEXT.search(link)
             if following is None:

@@ -128,9 +128,9 @@ class Remotes:
         if host.lower() in HUB_HOSTS:
             self._check_online()
             hub = _with(self._hub, credential)
-            return await self._pace.retries.run(lambda: check_hub(self._http, hub))
+            return await self._pace.retries.at_first.run(lambda: check_hub(self._http, hub))
         registry = _with(self._find(host), credential)
-        return await self._pace.retries.run(self._session(registry, "").check)
+        return await self._pace.retries.at_first.run(self._session(registry, "").check)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -19,11 +19,20 @@ RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """`tries` in all, a pause that doubles from `first_seconds`, and no pause above `longest_seconds`."""
+    """`tries` in all, a pause that doubles from `first_seconds`, and no pause above `longest_seconds`.
+
+    `connect_tries` is how often a connection is tried.
+    """
 
     tries: int = 6
     first_seconds: float = 1.0
     longest_seconds: float = 60.0
+    connect_tries: int = 6
+
+    @property
+    def at_first(self) -> Retries:
+        """For requests before anything is fetched: whoever is offline wants to know soon."""
+        return replace(self, connect_tries=min(2, self.connect_tries))
 
     def pause_seconds(self, failures: int, asked_seconds: float | None, chance: float) -> float:
         """Return how long to wait after a number of failures; `chance` from 0 to 1 spreads clients apart."""
@@ -32,7 +41,7 @@ class Retries:
 
     async def wait(self, failures: int, failure: RegistryUnavailableError) -> None:
         """Wait before the next try, or raise the failure where there is none left."""
-        if failures >= self.tries:
+        if failures >= (self.connect_tries if failure.is_unreachable else self.tries):
             raise failure
         chance = random.random()  # noqa: S311 - no secret
         await asyncio.sleep(self.pause_seconds(failures, failure.retry_after_seconds, chance))

@@ -52,3 +52,17 @@ def test_the_last_failure_is_raised():
 
     with pytest.raises(RegistryUnavailableError, match="try 3"):
         asyncio.run(Retries(3, 0.001, 0.001).run(fail))
+
+
+@pytest.mark.parametrize(("is_unreachable", "tries"), [(True, 2), (False, 6)])
+def test_who_is_offline_is_told_soon_before_anything_is_fetched(is_unreachable, tries):
+    asked = 0
+
+    async def fail() -> None:
+        nonlocal asked
+        asked += 1
+        raise RegistryUnavailableError("no", is_unreachable=is_unreachable)
+
+    with pytest.raises(RegistryUnavailableError):
+        asyncio.run(Retries(6, 0.0, 0.0).at_first.run(fail))
+    assert asked == tries
