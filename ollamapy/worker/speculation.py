@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 MOST_DRAFT_TOKENS = 16
 ROW_SHARE = 0.5  # of the time per row of the largest step known, assumed for each row beyond it
+WORTHWHILE = 1.1  # times the tokens per second, expected: less is within the errors of what was measured
 FORGET_STEPS = 400  # what was not measured for so long may have changed, and is worth another try
 _BOUNDS = (5, 9, 17)  # match lengths that begin a new class
 _WEIGHT = 0.1
@@ -90,7 +91,7 @@ def draft_lengths(chances: Rows[Rows[float]], costs: Rows[float], token_seconds:
     lengths = [0] * len(chances)
     ranked = sorted(((chance, which) for which, row in enumerate(chances) for chance in row), reverse=True)
     tokens, seconds, n_best = float(len(chances)), costs[0], 0
-    best, spent = tokens / seconds if seconds > 0 else 0.0, 0.0
+    best, spent = WORTHWHILE * tokens / seconds if seconds > 0 else 0.0, 0.0
     for n, (chance, which) in enumerate(ranked[: len(costs) - 1], 1):
         tokens += chance
         spent += token_seconds[which]
