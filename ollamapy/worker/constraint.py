@@ -7,25 +7,26 @@ from dataclasses import dataclass
 
 import llguidance
 import numpy as np
-import numpy.typing as npt
 
 from ollamapy.errors import InvalidInputError
-from ollamapy.worker.llama import Ints, Llama
+from ollamapy.worker.llama import Floats, Ints, Llama
 
 _LIMITS = llguidance.LLParserLimits(max_grammar_size=20_000, verbose_errors=False)  # compiles in about a second at most
 _LONGEST_REASON = 300
 _SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce
 _FEW_TOKENS = 4096
 _NONE = np.empty(0, np.int32)
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+_BIASES = np.where(_BITS == 1, 0.0, -np.inf).astype(np.float32)  # of the eight tokens in a byte of a bit mask
 _TOO_COMPLEX = "became too complex in mid-answer; simplify its patterns and repetitions"
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What a grammar allows as the next token: the ids if they are few, else which tokens are forbidden, (n_vocab,)."""
+    """What a grammar allows as the next token: the ids if they are few, else what to add to the logits, (n_vocab,)."""
 
     allowed: Ints
-    forbidden: npt.NDArray[np.bool_] | None = None
+    bias: Floats | None = None
 
 
 class Constraint:
@@ -50,7 +51,7 @@ class Constraint:
         """
         mask = self._mask or self._compute()
         self._check(_TOO_COMPLEX)
-        if mask.forbidden is None and len(mask.allowed) == 0:
+        if mask.bias is None and len(mask.allowed) == 0:
             raise InvalidInputError("format: the grammar allows nothing that could follow; allow more characters")
         return mask
 
@@ -79,7 +80,7 @@ class Constraint:
             rows, columns = np.nonzero(np.unpackbits(bits[used], bitorder="little").reshape(-1, 8))
             allowed = used[rows] * 8 + columns
             return Mask(allowed[allowed < self._n_vocab].astype(np.int32))
-        return Mask(_NONE, np.unpackbits(~bits, bitorder="little", count=self._n_vocab).view(np.bool_))
+        return Mask(_NONE, _BIASES[bits].reshape(-1)[: self._n_vocab])
 
     def _check(self, complaint: str) -> None:
         if self._matcher.is_error():

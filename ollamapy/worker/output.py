@@ -92,8 +92,8 @@ class Publisher:
 
     def _draw_allowed(self, sequence: Sequence, constraint: Constraint, row: int) -> int:
         mask, logits = constraint.mask(), self._llama.logits(row)
-        if mask.forbidden is not None:
-            logits[mask.forbidden] = -np.inf
+        if mask.bias is not None:
+            logits += mask.bias
             return sequence.sampler.sample(row)
         kept = logits[mask.allowed]
         if sequence.request.logprobs:
