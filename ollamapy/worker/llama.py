@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ _CACHE_TYPES = {
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
+_SEARCH_TOKENS, _FEW_TOKENS = 4096, 16
 _USUAL_PIECE = 128
 _BYTES_PER_THREAD = 8 << 20
 _LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
@@ -351,9 +352,24 @@ class Llama:
     def control_tokens(self) -> list[str]:
         """Return the texts of all control tokens."""
         wanted = api.LLAMA_TOKEN_ATTR_CONTROL
-        attribute, vocab = api.llama_vocab_get_attr, self._vocab
-        ids = [i for i in range(self.n_vocab) if attribute(vocab, i) & wanted]
+        ids = [i for i in self._silent_tokens() if api.llama_vocab_get_attr(self._vocab, i) & wanted]
         return [text for i in ids if (text := self.piece(i, special=True).decode(errors="replace"))]
+
+    def _silent_tokens(self) -> Iterator[int]:
+        """Yield all tokens that show in text only on demand, and some others: few calls find where they lie."""
+        every = np.arange(self.n_vocab, dtype=np.int32)
+        ranges = [(at, min(at + _SEARCH_TOKENS, self.n_vocab)) for at in range(0, self.n_vocab, _SEARCH_TOKENS)]
+        while ranges:
+            first, end = ranges.pop(0)
+            tokens = _pointer(every[first:end], ctypes.c_int32)
+            sizes = [api.llama_detokenize(self._vocab, tokens, end - first, None, 0, False, on) for on in (False, True)]
+            if sizes[0] == sizes[1]:
+                continue
+            if end - first <= _FEW_TOKENS:
+                yield from range(first, end)
+            else:
+                middle = (first + end) // 2
+                ranges[:0] = [(first, middle), (middle, end)]
 
     def token_text(self, token: int) -> str:
         """Return a token's text, empty for the absent token -1."""
