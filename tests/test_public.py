@@ -24,6 +24,10 @@ def test_every_name_is_there_and_known_to_dir():
         _ = ollamapy.nothing
 
 
+def test_type_checkers_of_other_programs_look_at_the_annotations():
+    assert (CHECKOUT / "ollamapy" / "py.typed").is_file()  # PEP 561
+
+
 def test_nothing_is_loaded_before_it_is_used():
     code = "import sys, ollamapy; print([name for name in sys.modules if name.startswith('ollamapy.')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
