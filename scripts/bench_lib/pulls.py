@@ -94,23 +94,34 @@ def _curl_once(path: Path, url: str) -> float:
 
 
 def gaps(folder: Path, size_bytes: int, rounds: int) -> Iterator[str]:
-    """Yield a line for each round: gaps between tokens of the bundled model, without a pull and with one beside it."""
+    """Yield a line for each round: gaps between tokens of the bundled model, alone and beside a pull.
+
+    The pull runs at 100 MB/s, as over a fast line, and then as fast as it can.
+    """
     with docker_registry(folder / "registry") as address:
         name = f"{address}/bench/model"
         publish(folder / "publisher", address, name, size_bytes)
-        with daemon(folder / "daemon", address) as (client, _process):
-            _answer_gaps(client)
-            for number in range(rounds):
-                started = time.monotonic()
-                with Client(client.base_url) as second:
-                    pulling = threading.Thread(target=_drain, args=(second, name))
-                    pulling.start()
-                    beside = _gaps_while(client, pulling.is_alive)
-                    pulling.join()
-                    second.delete(name)
-                until = time.monotonic() + (time.monotonic() - started)
-                alone = _gaps_while(client, lambda until=until: time.monotonic() < until)  # type: ignore[misc]
-                yield f"round {number + 1}: alone {_told(alone)}; beside a pull {_told(beside)}"
+        for rate in ("100M", "0"):
+            with daemon(folder / "daemon", address, OLLAMAPY_MAX_RATE=rate) as (client, _process):
+                _answer_gaps(client)
+                for number in range(rounds):
+                    alone, beside = _gaps_of_round(client, name)
+                    yield (
+                        f"round {number + 1}: alone {_told(alone)}; beside a pull at "
+                        f"{'full speed' if rate == '0' else rate} {_told(beside)}"
+                    )
+
+
+def _gaps_of_round(client: Client, name: str) -> tuple[list[float], list[float]]:
+    started = time.monotonic()
+    with Client(client.base_url) as second:
+        pulling = threading.Thread(target=_drain, args=(second, name))
+        pulling.start()
+        beside = _gaps_while(client, pulling.is_alive)
+        pulling.join()
+        second.delete(name)
+    until = time.monotonic() + (time.monotonic() - started)
+    return _gaps_while(client, lambda: time.monotonic() < until), beside
 
 
 def _drain(client: Client, name: str) -> None:
