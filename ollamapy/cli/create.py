@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
-from ollamapy.cli.deliver import Delivery, percent
+from ollamapy.cli.deliver import Delivery
 from ollamapy.cli.json_output import one_line
+from ollamapy.cli.progress import Progress
 from ollamapy.config import read_settings
 from ollamapy.convert.safetensors import read_table
 from ollamapy.errors import InvalidFileError, InvalidInputError
@@ -56,7 +57,7 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
     drafts = existing_files("DRAFT", modelfile.draft, folder) if modelfile.draft else []
     for path in (*paths, *adapters, *drafts):
         check_weights(path)
-    status = render.StatusLine()
+    status = Progress()
     try:
         settings = read_settings(os.environ)
         with connect(settings) as client:
@@ -81,7 +82,7 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
                 if as_json:
                     render.line(one_line(step))
                     continue
-                status.show(step.status, percent(step.completed, step.total))
+                status.show(step.status, step.completed, step.total)
     finally:
         status.end()
 

@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ollamapy.cli import render
 from ollamapy.cli.daemon import can_start
+from ollamapy.cli.progress import Progress
 from ollamapy.client import Client
 from ollamapy.config import Settings
 from ollamapy.errors import InvalidFileError, StoreError
@@ -31,7 +31,7 @@ HOW: Mapping[str, str] = {
 class Delivery:
     """Files on their way to one daemon. `link` allows hard links where blocks can't be shared."""
 
-    def __init__(self, client: Client, settings: Settings, status: render.StatusLine, *, link: bool = False) -> None:
+    def __init__(self, client: Client, settings: Settings, status: Progress, *, link: bool = False) -> None:
         self._client = client
         self._status = status
         self._link = link
@@ -52,7 +52,7 @@ class Delivery:
         total = max(path.stat().st_size, 1)
 
         def on_bytes(done: int) -> None:
-            self._status.show(f"reading {path.name}", percent(done, total))
+            self._status.show(f"reading {path.name}", done, total)
 
         placed = store.place_file(path, link=self._link, on_bytes=on_bytes)
         self._status.show(f"{path.name} {HOW[placed.how]}")
@@ -81,7 +81,7 @@ def find_shared_store(client: Client, settings: Settings) -> Store | None:
         return None
 
 
-def hash_file(path: Path, status: render.StatusLine) -> str:
+def hash_file(path: Path, status: Progress) -> str:
     """Return the digest of a file as `sha256:<hex>`."""
     digest = hashlib.sha256()
     for piece in pieces(path, f"reading {path.name}", status):
@@ -89,19 +89,14 @@ def hash_file(path: Path, status: render.StatusLine) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def pieces(path: Path, label: str, status: render.StatusLine) -> Iterator[bytes]:
+def pieces(path: Path, label: str, status: Progress) -> Iterator[bytes]:
     """Yield a file's content, telling how far it is; raises InvalidFileError if it can't be read."""
     try:
         total, done = path.stat().st_size, 0
         with path.open("rb") as source:
             while piece := source.read(PIECE_BYTES):
                 done += len(piece)
-                status.show(label, percent(done, total))
+                status.show(label, done, total)
                 yield piece
     except OSError as exc:
         raise InvalidFileError(f"couldn't read {path.name}: {exc.strerror}") from exc
-
-
-def percent(done: int, total: int) -> str:
-    """Return how much of a whole is done; nothing where there is no whole."""
-    return f"{min(100 * done // total, 100)}%" if total else ""

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from ollamapy.cli import render
 from ollamapy.cli.create import HARDLINK_HELP, check_weights
 from ollamapy.cli.daemon import connect
-from ollamapy.cli.deliver import Delivery, percent
+from ollamapy.cli.deliver import Delivery
 from ollamapy.cli.human import size_words
 from ollamapy.cli.json_output import pretty
+from ollamapy.cli.progress import Progress
 from ollamapy.client import Client
 from ollamapy.config import read_settings, source_folders
 from ollamapy.dialects.native import Record
@@ -59,7 +60,7 @@ def command(*, models: list[str], dry_run: bool, as_json: bool, link: bool) -> N
     show(found, as_json=as_json)
     if dry_run or not found:
         return
-    status = render.StatusLine()
+    status = Progress()
     failed: list[OllamapyError] = []
     with connect(settings) as client:
         present = {model.name.lower() for model in client.list().models}
@@ -99,7 +100,7 @@ def choose(found: Sequence[Found], asked: Sequence[str]) -> list[Found]:
     return [by_name[name.lower()] for name in names] if names else list(found)
 
 
-def take(client: Client, delivery: Delivery, model: Found, status: render.StatusLine) -> None:
+def take(client: Client, delivery: Delivery, model: Found, status: Progress) -> None:
     """Make a model of the daemon's of one of another program; raises OllamapyError."""
     status.show(f"importing {model.name} from {model.program}")
     for path in model.files:
@@ -109,7 +110,7 @@ def take(client: Client, delivery: Delivery, model: Found, status: render.Status
         return
     base = load_model(Store(model.store), model.name) if model.store is not None else None
     for step in client.create(request_for(model, base, delivery)):
-        status.show(step.status, percent(step.completed, step.total))
+        status.show(step.status, step.completed, step.total)
 
 
 def adopt(store: Store, delivery: Delivery, source: Store, name: ModelName) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 COLUMN_GAP = 4
 DIM = "\x1b[2m"
 PLAIN = "\x1b[0m"
-_CLEAR_LINE = "\r\x1b[K"
+_CLEAR_BEHIND = "\x1b[K"
+_CLEAR_BELOW = "\x1b[J"
 
 
 def prepare() -> None:
@@ -68,29 +69,33 @@ def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
 
 
-class StatusLine:
-    """Shows what is being waited for: on a terminal in one line that changes, elsewhere each new status as a line.
+class Region:
+    """Lines on standard error, a terminal, that are written again and again; what stands above them stays."""
 
-    With `is_transient` nothing is left behind and nothing at all is written where there is no terminal.
-    """
+    def __init__(self) -> None:
+        self._count = 0
 
-    def __init__(self, *, is_transient: bool = False) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._is_transient = is_transient
-        self._label = ""
+    def draw(self, finished: Sequence[str], active: Sequence[str]) -> None:
+        """Write the lines in place of those of the last time; the finished ones are never written again."""
+        up = f"\x1b[{self._count - 1}A" if self._count > 1 else ""
+        lines = [*finished, *active]
+        text = "\n".join(f"\r{_CLEAR_BEHIND}{line}" for line in lines)
+        ending = "\n" if finished and not active else ""
+        print(f"{up}\r{_CLEAR_BELOW}{text}{ending}", end="", file=sys.stderr, flush=True)
+        self._count = len(active)
 
-    def show(self, label: str, detail: str = "") -> None:
-        """Show a label with a detail that changes more often, such as a percentage."""
-        if self._is_terminal:
-            keep = "" if label == self._label or self._is_transient or not self._label else "\n"
-            text = f"{label} {detail}".rstrip()[: terminal_columns() - 1]
-            print(f"{keep}{_CLEAR_LINE}{text}", end="", file=sys.stderr, flush=True)
-        elif label != self._label and not self._is_transient:
-            note(label)
-        self._label = label
+    def leave(self) -> None:
+        """Go on below the lines."""
+        if self._count:
+            print(file=sys.stderr, flush=True)
+        self._count = 0
 
-    def end(self) -> None:
-        """Leave the line, or wipe it if it is transient."""
-        if self._is_terminal and self._label:
-            print(_CLEAR_LINE if self._is_transient else "\n", end="", file=sys.stderr, flush=True)
-        self._label = ""
+    def wipe(self) -> None:
+        """Take the lines away."""
+        if self._count:
+            self.draw((), ())
+
+
+def is_error_terminal() -> bool:
+    """Whether a person reads what is told beside the result."""
+    return sys.stderr.isatty()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ollamapy.cli import render
 from ollamapy.cli.answer import AnswerText, statistics, tool_call_text
 from ollamapy.cli.loading import LoadWatch
+from ollamapy.cli.progress import Progress
 from ollamapy.client import Client
 from ollamapy.dialects.native import ChatRecord, GenerateRecord
 from ollamapy.types import GenerateRequest, Json, Message, Options, Think
@@ -33,7 +34,7 @@ class Manner:
 
 def load(client: Client, manner: Manner) -> None:
     """Wait until the model is in memory."""
-    with LoadWatch(client, manner.model, render.StatusLine(is_transient=True), f"loading {manner.model}"):
+    with LoadWatch(client, manner.model, Progress(is_transient=True), f"loading {manner.model}"):
         request = GenerateRequest(manner.model, options=manner.options, keep_alive_seconds=manner.keep_alive_seconds)
         for _ in client.generate(request):
             pass
@@ -63,7 +64,7 @@ class Speaker:
             markdown_columns=render.terminal_columns() if manner.has_markdown and not manner.format else None,
         )
         self._end = "\n\n" if is_terminal else "\n"
-        status = render.StatusLine(is_transient=True)
+        status = Progress(is_transient=True)
         self._waiting = LoadWatch(client, manner.model, status, "waiting for the model") if is_terminal else None
         self._content: list[str] = []
         self._thinking: list[str] = []

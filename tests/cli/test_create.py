@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ollamapy.cli.create import find_sources, read_modelfile
-from ollamapy.cli.deliver import percent
+from ollamapy.cli.human import size_words
 from ollamapy.errors import InvalidFileError, InvalidInputError
 from ollamapy.modelfile import Modelfile
 from tests import gguf_builder
@@ -122,10 +122,16 @@ def test_an_error_of_the_server_is_told_after_the_steps(ollamapy: Command, fake:
 
 def test_on_a_terminal_the_progress_is_shown_in_place(ollamapy: Command, folder: Path) -> None:
     (folder / "Modelfile").write_text("FROM tiny.gguf")
-    with ollamapy.on_terminal("create", "new", "-f", str(folder / "Modelfile"), COLUMNS="120") as terminal:
-        text, code = terminal.read_to_end()
-    assert code == 0
-    assert f"\r\x1b[Kcopying file {DIGEST} 100%\r\n\r\x1b[Kparsing GGUF" in text
+    with ollamapy.on_screen("create", "new", "-f", str(folder / "Modelfile"), columns=160) as screen:
+        assert screen.wait_for_end() == 0
+        size = f"{size_words(len(CONTENT))}/{size_words(len(CONTENT))}"
+        assert screen.lines == [
+            f"reading tiny.gguf 100% ▕{'█' * 20}▏ {size}",
+            f"copying file {DIGEST} 100% ▕{'█' * 20}▏ {size}",
+            "parsing GGUF",
+            "writing manifest",
+            "success",
+        ]
 
 
 def test_without_a_modelfile_the_folder_itself_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +193,3 @@ def test_a_name_is_a_path_where_something_of_that_name_exists(folder: Path) -> N
 def test_users_that_do_not_exist_are_told(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="no such user"):
         find_sources(Modelfile(from_=("~nobody-of-this-name/x.gguf",)), folder)
-
-
-def test_percentages_stay_within_a_hundred() -> None:
-    assert [percent(0, 0), percent(1, 3), percent(9, 3)] == ["", "33%", "100%"]

@@ -59,6 +59,9 @@ class FakeOllama:
         self.client_ports: set[int] = set()
         self.client_left = threading.Event()
         self.version: dict[str, str] = {"version": "0.33.0", "name": "ollamapy", "ollamapy_version": "0.1.0"}
+        self.pull_steps: list[dict[str, Any]] = []  # in place of the usual ones
+        self.answers_loads = threading.Event()  # while it is not set, who asks for a load waits
+        self.answers_loads.set()
         self.metrics: dict[str, Any] = dict(METRICS)
         self.base_url = ""
 
@@ -145,6 +148,7 @@ class FakeOllama:
         if missing := self._missing(body["model"]):
             return missing
         if not body.get("prompt"):
+            await asyncio.to_thread(self.answers_loads.wait)
             reason = "unload" if body.get("keep_alive") == 0 else "load"
             return JSONResponse({**self._piece(body, "", "", is_chat=False), "done": True, "done_reason": reason})
         return self._answer(request, body, body["prompt"], is_chat=False)
@@ -229,6 +233,7 @@ class FakeOllama:
             self.add(name)
             layer = {"status": "pulling 0123456789ab", "digest": "sha256:" + "0" * 64, "total": 2_000_000_000}
             steps += [{**layer, "completed": count} for count in (10**9, 2 * 10**9)] + [{"status": "success"}]
+            steps = self.pull_steps or steps
         else:
             steps.append({"error": "pull model manifest: file does not exist"})
         return StreamingResponse((json.dumps(step) + "\n" for step in steps), media_type="application/x-ndjson")

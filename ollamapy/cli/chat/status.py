@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ollamapy.cli.loading import find_loaded
 from ollamapy.dialects.native import NANOSECONDS, LoadedRecord, MetricsRecord
 
 GAP = " · "
-DEFAULT_TAG = ":latest"
 
 
 def status_words(model: str, last: MetricsRecord | None, context_tokens: int) -> str:
@@ -28,5 +28,5 @@ def status_words(model: str, last: MetricsRecord | None, context_tokens: int) ->
 
 def context_of(models: Sequence[LoadedRecord], name: str) -> int:
     """Return the context length in tokens with which a model is loaded, 0 if it is not."""
-    wanted = {name.lower(), name.lower() + DEFAULT_TAG}
-    return next((model.context_length for model in models if model.name.lower() in wanted), 0)
+    found = find_loaded(models, name)
+    return found.context_length if found else 0
