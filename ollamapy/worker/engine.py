@@ -138,10 +138,10 @@ class Engine:
         plan = self._with_drafts(self._plan())
         if not plan:
             return
-        started = self._clock()
+        started, n_accepted = self._clock(), self._publisher.n_accepted
         if self._decode(plan):
             outputs = self._sample(plan)
-            self._learn(plan, self._clock() - started)
+            self._learn(plan, self._clock() - started, self._publisher.n_accepted - n_accepted)
             if outputs:
                 self._send(wire.Step(outputs, self.cells_used, self._publisher.n_drafted, self._publisher.n_accepted))
 
@@ -326,14 +326,14 @@ class Engine:
         sequence.arrived = self._clock()
         self._queue(sequence)
 
-    def _learn(self, plan: list[Slice], seconds: float) -> None:
+    def _learn(self, plan: list[Slice], seconds: float, n_accepted: int) -> None:
         n_decoding = sum(part.is_decode for part in plan)
         n_prefill = sum(part.n_tokens for part in plan if not part.is_decode)
         n_rows = sum(part.n_rows for part in plan)
         if n_prefill or n_rows == n_decoding:
             self._budget = self._budget.after(seconds, n_decoding, n_prefill)
         if self._speculator is not None and not n_prefill:
-            self._speculator.learn(n_rows, seconds)
+            self._speculator.learn(plan, n_accepted, seconds)
 
     def _fail(self, request_id: int, kind: wire.ErrorKind, error: str, numbers: list[int] | None = None) -> None:
         self._send(wire.Failed(request_id, kind, error, numbers or []))

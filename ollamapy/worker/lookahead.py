@@ -13,13 +13,17 @@ DRAFT_RATES = (0.7, 0.7, 0.7, 0.7)
 
 @dataclass(slots=True)
 class Lookahead:
-    """The guesses of one sequence. `n_drafted` tokens were put into steps, `n_accepted` of them came true."""
+    """The guesses of one sequence. `n_drafted` tokens were put into steps, `n_accepted` of them came true.
+
+    `is_drafted` tells whether the latest guess was the draft model's.
+    """
 
     n_drafted: int = 0
     n_accepted: int = 0
     guess: Guess | None = None
     ngrams: NgramIndex = field(default_factory=NgramIndex)
     ngram_hits: HitRate = field(default_factory=HitRate)
+    is_drafted: bool = False
     draft_hits: HitRate = field(default_factory=lambda: HitRate([*DRAFT_RATES]))
 
     def chances(self, guess: Guess) -> list[float]:
@@ -31,6 +35,7 @@ class Lookahead:
         self.n_drafted += n_drafted
         self.n_accepted += n_accepted
         guess, self.guess = self.guess, None
+        self.is_drafted = guess is not None and guess.n_matched == 0
         if guess is None:
             return
         hits = self._hits(guess)

@@ -60,7 +60,7 @@ class Publisher:
             return [self._draw_or_error(*one) for one in due]
         started, way = self._clock(), self._race.choose()
         drawn = self._draw_in_threads(due) if way else [self._draw_or_error(*one) for one in due]
-        self._race.learn(way, (self._clock() - started) / len(due))
+        self._race.learn(way, self._clock() - started, len(due))
         return drawn
 
     def _draw_in_threads(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:

@@ -4,28 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-RETRY = 200  # times that the faster way is taken before the other one gets another chance
-_WEIGHT = 0.2
+TRIALS = 8  # of each way before they are compared
+_KEPT = 0.95  # of what is remembered, with each new measurement
+
+
+@dataclass(slots=True)
+class Way:
+    """Seconds and work of the latest measurements, older ones counting less."""
+
+    seconds: float = 0.0
+    work: float = 0.0
+    n_trials: int = 0
+
+    @property
+    def pace(self) -> float:
+        """Seconds per piece of work."""
+        return self.seconds / self.work if self.work > 0 else 0.0
 
 
 @dataclass(slots=True)
 class Race:
-    """Moving averages of the seconds that the ways 0 and 1 take per piece of work."""
+    """The ways 0 and 1; the slower one gets another chance after `retry` times of the faster."""
 
-    seconds: list[float] = field(default_factory=list)
+    retry: int = 200
+    ways: tuple[Way, Way] = field(default_factory=lambda: (Way(), Way()))
     _taken: int = 0
 
     def choose(self) -> int:
-        """Return the way to take: each once at first, then the faster, and the slower one now and then."""
-        if len(self.seconds) < 2:
-            return len(self.seconds)
+        """Return the way to take."""
+        for number, way in enumerate(self.ways):
+            if way.n_trials < TRIALS:
+                return number
+        faster = int(self.ways[1].pace < self.ways[0].pace)
         self._taken += 1
-        faster = int(self.seconds[1] < self.seconds[0])
-        return 1 - faster if self._taken % RETRY == 0 else faster
+        return 1 - faster if self._taken % self.retry == 0 else faster
 
-    def learn(self, way: int, seconds: float) -> None:
-        """Take in how long a piece of work took on this way."""
-        if way == len(self.seconds):
-            self.seconds.append(seconds)
-        elif way < len(self.seconds):
-            self.seconds[way] += _WEIGHT * (seconds - self.seconds[way])
+    def learn(self, number: int, seconds: float, work: float) -> None:
+        """Take in how long so much work took on a way."""
+        way = self.ways[number]
+        way.seconds = _KEPT * way.seconds + seconds
+        way.work = _KEPT * way.work + work
+        way.n_trials += 1

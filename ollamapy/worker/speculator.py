@@ -7,10 +7,12 @@ from collections.abc import Callable
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.ngram import Guess
 from ollamapy.worker.plan import Slice
+from ollamapy.worker.race import TRIALS, Race
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_lengths
 
 DRAFT_TOKENS = 8  # of a draft model, where a request does not say
+RETRY = 16  # steps that could have had guesses, and had none, between two trials where guesses did not pay
 FIRST_PAUSE, LAST_PAUSE = 32, 1024  # steps between two trials while a draft model does not pay
 
 
@@ -21,6 +23,7 @@ class Speculator:
         self._draft = draft
         self._clock = clock
         self._costs = StepCosts()
+        self._races: dict[int, Race] = {}
         self._token_seconds = 0.0
         self._pause = FIRST_PAUSE
         self._steps_idle = 0
@@ -31,9 +34,13 @@ class Speculator:
         if self._draft is not None:
             self._draft.forget(sequence.id)
 
-    def learn(self, n_rows: int, seconds: float) -> None:
-        """Take in how long a step took that only decoded, without the time for guessing."""
+    def learn(self, plan: list[Slice], n_accepted: int, seconds: float) -> None:
+        """Take in how long a step took that only decoded, without the time for guessing, and what it brought."""
+        n_rows = sum(part.n_rows for part in plan)
+        n_drafted = sum(len(part.draft) for part in plan)
         self._costs.learn(n_rows, seconds)
+        spent = sum(len(part.draft) for part in plan if part.sequence.ahead.is_drafted) * self._token_seconds
+        self._race(plan).learn(int(n_drafted > 0), seconds + spent, len(plan) + n_accepted)
 
     def extend(self, plan: list[Slice], most_rows: int) -> list[Slice]:
         """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
@@ -46,9 +53,19 @@ class Speculator:
             return plan
         seconds = [self._token_seconds if part.sequence.ahead.guess is None else 0.0 for part in plan]
         lengths = draft_lengths(chances, costs, seconds)
+        if any(lengths) and not self._pays(plan):
+            lengths = [0] * len(plan)
         if self._draft is not None:
             self._ask(self._draft, [(part.sequence, n) for part, n in zip(plan, lengths, strict=True)])
         return [_with_draft(part, n) for part, n in zip(plan, lengths, strict=True)]
+
+    def _race(self, plan: list[Slice]) -> Race:
+        return self._races.setdefault(len(plan), Race(RETRY))
+
+    def _pays(self, plan: list[Slice]) -> bool:
+        """Whether steps of so many sequences with guesses brought more per second than those without, so far."""
+        race = self._race(plan)
+        return race.ways[0].n_trials == 0 or race.ways[1].n_trials < TRIALS or race.choose() == 1
 
     def _chances(self, sequence: Sequence) -> list[float]:
         """Look for a guess in earlier text; return its chances, or those of the draft model where that is better."""
@@ -79,7 +96,8 @@ class Speculator:
         n_guessed = sum(map(len, guesses.values()))
         if n_guessed and draft.was_up_to_date:
             seconds = (self._clock() - started) / n_guessed
-            self._token_seconds += (seconds - self._token_seconds) * (0.2 if self._token_seconds else 1.0)
+            weight = 0.5 if seconds < self._token_seconds else 0.2  # the first ones may be slow
+            self._token_seconds += (seconds - self._token_seconds) * (weight if self._token_seconds else 1.0)
         for sequence, tokens in guesses.items():
             sequence.ahead.guess = Guess(tokens, 0)
 

@@ -37,8 +37,8 @@ def test_a_draft_model_changes_no_answer_and_its_guesses_are_counted(tmp_path, s
         assert drafted["response"] == alone["response"]
         assert drafted["eval_count"] == alone["eval_count"] == 60
         assert 1 <= drafted["accepted_tokens"] <= drafted["draft_tokens"]
-        (line,) = daemon.client.get("/api/ps").json()["models"]
-        assert line["name"] == "drafted:latest"
+        loaded = {line["name"]: line for line in daemon.client.get("/api/ps").json()["models"]}
+        line = loaded["drafted:latest"]
         counts = ("draft_tokens", "accepted_tokens")
         assert [line[key] for key in counts] == [drafted[key] for key in counts]
 
