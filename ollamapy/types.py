@@ -87,6 +87,14 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Grammar:
+    """What a text is held to: GBNF, a regular expression or Lark, by the name of the field that it came in."""
+
+    field: Literal["grammar", "regex", "lark"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRequest:
     """What a chat and a single prompt have in common. `model` is the name as the client wrote it.
 
@@ -97,6 +105,7 @@ class AnswerRequest:
     model: str
     _: KW_ONLY
     format: Json = None
+    grammar: Grammar | None = None
     options: Options = Options()
     stream: bool = True
     keep_alive_seconds: float | None = None

@@ -139,8 +139,9 @@ class Generate(Message, frozen=True):
 
     The prompt is `prefix_tokens` followed by the tokenised `segments`. `num_ctx` bounds prompt and answer together;
     `max_tokens` < 0 means as many as `num_ctx` x 10. With `shift`, an answer that fills the context goes on after the
-    oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form. Control tokens
-    leave no text, save those in `visible`. At most `draft_tokens` are guessed ahead in a step, -1 for a usual number.
+    oldest tokens behind `num_keep` were dropped. `grammar` is an llguidance grammar in its JSON form, and
+    `grammar_field` what the request calls it. Control tokens leave no text, save those in `visible`. At most
+    `draft_tokens` are guessed ahead in a step, -1 for a usual number.
     With `prompt_logprobs` the whole prompt is computed anew, and the first output tells how likely its tokens were.
     """
 
@@ -160,6 +161,7 @@ class Generate(Message, frozen=True):
     grammar: str | None = None
     visible: list[str] = []
     draft_tokens: int = -1
+    grammar_field: str = "format"
     prompt_logprobs: bool = False
 
 

@@ -32,6 +32,7 @@ class Ask:
     started: float
     clock: Callable[[], float]
     grammar: str | None = None
+    grammar_field: str = "format"
     think: Think = None
     tools: tuple[Mapping[str, Json], ...] = ()
     shift: bool = True
@@ -93,6 +94,7 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
         prompt_logprobs=ask.prompt_logprobs,
         return_tokens=ask.return_tokens,
         grammar=grammar,
+        grammar_field=ask.grammar_field,
         draft_tokens=-1 if ask.options.draft_num_predict is None else ask.options.draft_num_predict,
         visible=list(answer_marks(ask.template_source)),
     )

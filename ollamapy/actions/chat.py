@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from ollamapy.actions.answer import Ask, check_grammar, stream_answer
-from ollamapy.actions.constraint import grammar_of, grammar_of_call
+from ollamapy.actions.constraint import constraint_of, grammar_of_call
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.prompt import Prompt, counted_prompt, fit_prompt, trained_length_told
@@ -41,7 +41,8 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         template_source=found.template_for(tools=bool(request.tools)),
         started=started,
         clock=services.clock,
-        grammar=grammar_of(request.format),
+        grammar=await constraint_of(services, request),
+        grammar_field=request.grammar.field if request.grammar else "format",
         think=effective_think(found, request.think, request.model),
         tools=request.tools,
         shift=request.shift,
@@ -61,8 +62,10 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
             yield Chunk(rendered=prompt.text, prompt_tokens=len(prompt.tokens) if request.count_prompt else None)
             return
         if request.must_call:
-            grammar = await grammar_of_call(lease.runner, ask.template_source, ask.tools, thinks=bool(ask.think))
-            ask = replace(ask, grammar=grammar)
+            grammar = await grammar_of_call(
+                services, lease.runner, ask.template_source, ask.tools, thinks=bool(ask.think)
+            )
+            ask = replace(ask, grammar=grammar, grammar_field="tools")
         if request.count_prompt:
             yield await _counted(lease, ask, prompt, lease.num_ctx)
         async with aclosing(stream_answer(lease, ask, prompt, lease.num_ctx)) as chunks:
@@ -71,7 +74,9 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
 
 
 def check_chat(found: ResolvedModel, request: ChatRequest) -> None:
-    """Raise UnsupportedError for a chat that the model can't have."""
+    """Raise UnsupportedError for a chat that the model can't have, InvalidInputError for one that nobody can."""
+    if request.must_call and request.grammar is not None:
+        raise InvalidInputError(f'fields "tool_choice" and "{request.grammar.field}": an answer is held to one of them')
     found.require("completion", f'"{request.model}" does not support chat')
     if request.tools:
         found.require("tools", f"{found.model.name.full} does not support tools")

@@ -5,18 +5,25 @@ Source: llguidance's grammar in JSON form, `{"grammars": [{"json_schema": ...}]}
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from ollamapy.actions.services import Services
 from ollamapy.errors import InvalidInputError
 from ollamapy.parsing.answer import answer_marks
 from ollamapy.parsing.call_grammar import required_call
+from ollamapy.parsing.gbnf import MOST_CHARS
+from ollamapy.parsing.gbnf_to_lark import gbnf_to_lark
 from ollamapy.scheduler.spec import ModelRunner
-from ollamapy.types import Json
+from ollamapy.types import AnswerRequest, Grammar, Json
 from ollamapy.wire import Segment
 
 MAX_SCHEMA_BYTES = 1 << 20
+MOST_PLAIN_BYTES = 32 << 10
+COSTLY = (b'"pattern"', b'"patternProperties"', b'"multipleOf"', b'"allOf"')  # intersections of automata, long division
 ANY_OBJECT = {"type": "object"}
 # A model that likes blanks could otherwise fill its whole answer with them.
 GUIDANCE = {"whitespace_pattern": r"[ \n\t]{1,64}"}
@@ -26,12 +33,65 @@ CALL_GUIDANCE = {
     "key_separator": ": ",
 }  # as in most training data
 
+_LINE_OR_SLASH = re.compile(r"\\.|[/\n\r]", re.S)
+_LONE_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+
+
+async def constraint_of(services: Services, request: AnswerRequest) -> str | None:
+    """Return the worker's grammar of a request, None where anything may be said.
+
+    Raises InvalidInputError for one that is malformed or costs too much. The worker compiles it and raises
+    InvalidInputError for one that it can't hold an answer to.
+    """
+    if request.grammar is None:
+        found, field, is_costly = grammar_of(request.format), "format", is_suspicious(request.format)
+    else:
+        found, field, is_costly = await asyncio.to_thread(grammar_from, request.grammar), request.grammar.field, True
+    if found is not None and is_costly:
+        await _check_cost(services, found, field)
+    return found
+
+
+async def _check_cost(services: Services, grammar: str, field: str) -> None:
+    if not await services.grammar_check.is_cheap(grammar):
+        raise InvalidInputError(
+            f"{field}: it costs too much to compile; simplify its patterns, numbers and repetitions"
+        )
+
+
+def is_suspicious(schemas: Json) -> bool:
+    """Return whether JSON schemas may cost much: large ones, and those that have certain keywords anywhere."""
+    try:
+        text = msgspec.json.encode(schemas)
+    except RecursionError:
+        return True
+    return len(text) > MOST_PLAIN_BYTES or any(word in text for word in COSTLY)
+
+
+def grammar_from(grammar: Grammar) -> str:
+    """Return the grammar of a text in GBNF, Lark or as a regular expression; raises InvalidInputError."""
+    if len(grammar.text) > MOST_CHARS:
+        raise InvalidInputError(
+            f"{grammar.field}: it has {len(grammar.text)} characters; at most {MOST_CHARS} are allowed"
+        )
+    match grammar.field:
+        case "grammar":
+            lark = gbnf_to_lark(grammar.text)
+        case "regex":
+            lark = f"start: /{_LINE_OR_SLASH.sub(_escaped, grammar.text)}/\n"
+            if not grammar.text or _LONE_BACKSLASH.search(grammar.text):
+                raise InvalidInputError('regex: it ends in a lone "\\"; write "\\\\" for the character')
+        case "lark":
+            lark = grammar.text
+    return _encoded({"lark_grammar": lark}, f"{grammar.field}: it is")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return {"/": "\\/", "\n": "\\n", "\r": "\\r"}.get(found[0], found[0])
+
 
 def grammar_of(output_format: Json) -> str | None:
-    """Return the grammar of a format (None, "json" or a JSON schema); None where anything may be said.
-
-    The worker compiles it and raises InvalidInputError for a schema that it can't hold an answer to.
-    """
+    """Return the grammar of a format (None, "json" or a JSON schema); None where anything may be said."""
     if output_format is None:
         return None
     schema = ANY_OBJECT if output_format == "json" else output_format
@@ -42,7 +102,7 @@ def grammar_of(output_format: Json) -> str | None:
 
 
 async def grammar_of_call(
-    runner: ModelRunner, template_source: str, tools: Sequence[Mapping[str, Json]], *, thinks: bool
+    services: Services, runner: ModelRunner, template_source: str, tools: Sequence[Mapping[str, Json]], *, thinks: bool
 ) -> str:
     """Return the grammar of one call of one of the tools, for the vocabulary of the loaded model.
 
@@ -54,7 +114,10 @@ async def grammar_of_call(
         grammar = required_call(template_source, tools, tokens, CALL_GUIDANCE, thinks=thinks)
     except RecursionError as exc:
         raise InvalidInputError("tools: a JSON schema is nested too deeply") from exc
-    return _encoded({"lark_grammar": grammar}, "tools: their JSON schemas are")
+    encoded = _encoded({"lark_grammar": grammar}, "tools: their JSON schemas are")
+    if is_suspicious(tools):
+        await _check_cost(services, encoded, "tools")
+    return encoded
 
 
 def _encoded(grammar: Mapping[str, Json], what: str) -> str:

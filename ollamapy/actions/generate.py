@@ -11,7 +11,7 @@ from functools import partial
 from ollamapy import wire
 from ollamapy.actions.answer import Ask, stream_answer
 from ollamapy.actions.chat import check_bias, check_images, effective_think, with_model_messages
-from ollamapy.actions.constraint import grammar_of
+from ollamapy.actions.constraint import constraint_of
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of, trained_length_told
@@ -46,7 +46,8 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         template_source="" if request.raw else request.template or found.template_source,
         started=started,
         clock=services.clock,
-        grammar=grammar_of(request.format),
+        grammar=await constraint_of(services, request),
+        grammar_field=request.grammar.field if request.grammar else "format",
         think=None if request.raw else think,
         shift=request.shift,
         logprobs=request.logprobs,

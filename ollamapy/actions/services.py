@@ -14,6 +14,7 @@ from ollamapy.actions.templates import TemplateCache
 from ollamapy.config import Settings
 from ollamapy.names import Digest, ModelName
 from ollamapy.registry import Remotes
+from ollamapy.runner.grammar_check import GrammarCheck
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.scheduler.devices import Machine
 from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec, WaitingRequest
@@ -60,6 +61,7 @@ class Services:
     remotes: Remotes = field(default_factory=lambda: Remotes(offline=True))
     templates: TemplateCache = field(default_factory=TemplateCache)
     run_file_task: RunFileTask = field(default_factory=lambda: WorkerPool(keep_spare=False).run_file_task)
+    grammar_check: GrammarCheck = field(default_factory=GrammarCheck)
     translating: dict[Digest, asyncio.Lock] = field(default_factory=dict)
     plain_files: set[Digest] = field(default_factory=set)
     translated: dict[tuple[ModelName, Digest], ResolvedModel] = field(default_factory=dict)

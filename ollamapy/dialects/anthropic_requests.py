@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ollamapy.dialects.constraints import refuse_grammars
 from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive
 from ollamapy.dialects.native_requests import read_tool_choice
 from ollamapy.dialects.turns import with_tool_names
@@ -45,6 +46,7 @@ def _check_model(fields: Fields) -> None:
 def _chat(fields: Fields, options: Options) -> ChatRequest:
     if not fields.array("messages"):
         raise InvalidInputError("messages is required")
+    refuse_grammars(fields, "output_config.format")
     tools, must_call = _tools(fields)
     return ChatRequest(
         model=fields.text("model"),

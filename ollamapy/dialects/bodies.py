@@ -14,12 +14,16 @@ from msgspec import Meta
 from ollamapy.dialects.fields import MAX_TOP_LOGPROBS
 from ollamapy.dialects.native_embed import MAX_DIMENSIONS
 from ollamapy.options import MAX_STOPS, RULES, OptionRule
+from ollamapy.parsing.gbnf import MOST_CHARS
 
 Object = dict[str, Any]
 KeepAlive = Annotated[float | str, Meta(description='Seconds, or a duration such as "5m"; negative is for ever.')]
 Base64 = Annotated[str, Meta(description="A file in base64.", extra_json_schema={"contentEncoding": "base64"})]
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 Tokens = list[Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]]
+Grammar = Annotated[str, Meta(description="What the answer is held to, in llama.cpp's GBNF.", max_length=MOST_CHARS)]
+Regex = Annotated[str, Meta(description="The regular expression that the whole answer matches.", max_length=MOST_CHARS)]
+Lark = Annotated[str, Meta(description="What the answer is held to, in llguidance's Lark.", max_length=MOST_CHARS)]
 Name = Annotated[str, Meta(description="[host/][namespace/]model[:tag]", min_length=1)]
 
 
@@ -115,6 +119,9 @@ class AnswerBody(LoadBody, frozen=True, kw_only=True):
     """What `chat` and `generate` have in common."""
 
     format: Literal["json", ""] | Object | None = None
+    grammar: Grammar | None = None
+    regex: Regex | None = None
+    lark: Lark | None = None
     stream: bool | None = None
     think: bool | Literal["low", "medium", "high", "max"] | None = None
     truncate: bool | None = None

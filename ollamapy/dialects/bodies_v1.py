@@ -11,7 +11,19 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from ollamapy.dialects.bodies import Body, KeepAlive, LoadBody, Name, Object, OptionsBody, ToolBody, ToolChoice
+from ollamapy.dialects.bodies import (
+    Body,
+    Grammar,
+    KeepAlive,
+    Lark,
+    LoadBody,
+    Name,
+    Object,
+    OptionsBody,
+    Regex,
+    ToolBody,
+    ToolChoice,
+)
 from ollamapy.dialects.fields import MAX_TOP_LOGPROBS
 from ollamapy.dialects.native_embed import MAX_DIMENSIONS
 from ollamapy.dialects.openai_requests import EFFORT_WORDS, MAX_TOKENS, MOST_ANSWERS, MOST_BIAS
@@ -108,6 +120,9 @@ class ChatCompletionBody(V1Body, frozen=True, kw_only=True):
     """A chat."""
 
     messages: Annotated[list[ChatTurn], Meta(min_length=1)]
+    grammar: Grammar | None = None
+    regex: Regex | None = None
+    lark: Lark | None = None
     tools: list[ToolBody] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     response_format: ResponseFormat | None = None
@@ -127,6 +142,10 @@ class CompletionBody(V1Body, frozen=True, kw_only=True):
 
     prompt: str | list[Any] | None = None
     suffix: str | None = None
+    response_format: ResponseFormat | None = None
+    grammar: Grammar | None = None
+    regex: Regex | None = None
+    lark: Lark | None = None
     raw: bool | None = None
     echo: bool | None = None
     n: Answers | None = None

@@ -76,6 +76,10 @@ class Fields:
         """Return a field of any type; None where it is absent or null."""
         return self._values.get(name)
 
+    def has(self, name: str) -> bool:
+        """Return whether a field says anything: it is there, not null and no empty text."""
+        return name in self._values and self._values[name] not in (None, "")
+
     def text(self, name: str, default: str = "") -> str:
         """Return a string field."""
         value = self._values.get(name)

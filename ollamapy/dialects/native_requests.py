@@ -5,6 +5,7 @@ Source: Ollama's `api/types.go` (release 0.33).
 
 from __future__ import annotations
 
+from ollamapy.dialects.constraints import read_grammar
 from ollamapy.dialects.fields import (
     MAX_SAFE_INTEGER,
     Fields,
@@ -70,6 +71,7 @@ def _common(fields: Fields) -> dict[str, Json]:
     return {
         "model": fields.text("model"),
         "format": read_format(fields),
+        "grammar": read_grammar(fields, "format"),
         "options": _options(fields),
         "stream": fields.flag("stream", default=True),
         "keep_alive_seconds": read_keep_alive(fields),

@@ -10,9 +10,16 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from ollamapy.dialects.constraints import read_grammar
 from ollamapy.dialects.fields import MAX_TOP_LOGPROBS, Fields, read_keep_alive
 from ollamapy.dialects.openai import DONE_EVENT, FINGERPRINT, Usage, total_usage
-from ollamapy.dialects.openai_requests import DEFAULTS, MOST_ANSWERS, read_logit_bias, read_options
+from ollamapy.dialects.openai_requests import (
+    DEFAULTS,
+    MOST_ANSWERS,
+    read_logit_bias,
+    read_options,
+    read_response_format,
+)
 from ollamapy.errors import InvalidInputError
 from ollamapy.types import Chunk, Final, GenerateRequest, Json
 
@@ -80,6 +87,8 @@ def completion_request(fields: Fields) -> CompletionRequest:
         model=fields.text("model"),
         suffix=suffix,
         raw=fields.flag("raw", default=not suffix),
+        format=read_response_format(fields),
+        grammar=read_grammar(fields, "response_format"),
         options=read_options(fields),
         fallback=DEFAULTS,
         keep_alive_seconds=read_keep_alive(fields),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ollamapy.dialects.constraints import read_grammar
 from ollamapy.dialects.fields import Fields, decode_base64, kind_of, parse_effort, read_keep_alive, read_top_logprobs
 from ollamapy.dialects.native_requests import read_tool_choice
 from ollamapy.dialects.turns import with_tool_names
@@ -55,7 +56,8 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         model=model,
         messages=with_tool_names(map(_message, fields.objects("messages"))),
         tools=tools,
-        format=_format(fields),
+        format=read_response_format(fields),
+        grammar=read_grammar(fields, "response_format"),
         options=read_options(fields),
         fallback=DEFAULTS,
         stream=fields.flag("stream"),
@@ -104,7 +106,8 @@ def read_logit_bias(fields: Fields) -> dict[int, float] | None:
     return biases
 
 
-def _format(fields: Fields) -> Json:
+def read_response_format(fields: Fields) -> Json:
+    """Read what the answer must be: None for text, "json" or a JSON schema object."""
     wanted = fields.nested("response_format")
     if wanted is None:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ollamapy.dialects.constraints import refuse_grammars
 from ollamapy.dialects.fields import MAX_TOP_LOGPROBS, Fields, kind_of, read_keep_alive
 from ollamapy.dialects.native_requests import read_tool_choice
 from ollamapy.dialects.openai_requests import (
@@ -52,6 +53,7 @@ def response_request(fields: Fields, find_item: FindItem) -> ResponseRequest:
         raise InvalidInputError("model is required")
     if fields.raw("conversation") is not None:
         raise InvalidInputError('field "conversation": no conversations are kept here; use previous_response_id')
+    refuse_grammars(fields, "text.format")
     tools, must_call = _tools(fields)
     top_logprobs = fields.integer("top_logprobs", 0, MAX_TOP_LOGPROBS) or 0
     chat = ChatRequest(

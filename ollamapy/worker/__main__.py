@@ -237,7 +237,9 @@ class Reader:
         match message:
             case wire.Generate() if not self._embeds:
                 text = tokenize(llama, message.segments, add_special=message.add_special)
-                constraint = constraints.build(message.grammar) if message.grammar is not None else None
+                constraint = (
+                    constraints.build(message.grammar, message.grammar_field) if message.grammar is not None else None
+                )
                 self._inbox.put(Queued(message, [*message.prefix_tokens, *text], constraint))
             case wire.Embed() if self._embeds:
                 self._inbox.put(QueuedEmbed(message, embed_inputs(llama, message)))

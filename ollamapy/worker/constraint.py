@@ -9,9 +9,9 @@ import llguidance
 import numpy as np
 
 from ollamapy.errors import InvalidInputError
+from ollamapy.worker.grammar_check import LIMITS
 from ollamapy.worker.llama import Floats, Ints, Llama
 
-_LIMITS = llguidance.LLParserLimits(max_grammar_size=20_000, verbose_errors=False)  # compiles in about a second at most
 _LONGEST_REASON = 300
 _SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce
 _FEW_TOKENS = 4096
@@ -32,9 +32,10 @@ class Mask:
 class Constraint:
     """One request's position in its grammar. One thread at a time may use it."""
 
-    def __init__(self, tokenizer: llguidance.LLTokenizer, grammar: str, n_vocab: int) -> None:
+    def __init__(self, tokenizer: llguidance.LLTokenizer, grammar: str, n_vocab: int, field: str) -> None:
         self._n_vocab = n_vocab
-        self._matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0, limits=_LIMITS)
+        self._field = field
+        self._matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS)
         self._check("can't be used")
         self._mask: Mask | None = self._compute()
         self._check("allows no text at all")
@@ -52,7 +53,9 @@ class Constraint:
         mask = self._mask or self._compute()
         self._check(_TOO_COMPLEX)
         if mask.bias is None and len(mask.allowed) == 0:
-            raise InvalidInputError("format: the grammar allows nothing that could follow; allow more characters")
+            raise InvalidInputError(
+                f"{self._field}: the grammar allows nothing that could follow; allow more characters"
+            )
         return mask
 
     def accept(self, token: int) -> bool:
@@ -85,7 +88,7 @@ class Constraint:
     def _check(self, complaint: str) -> None:
         if self._matcher.is_error():
             reason = " ".join(self._matcher.get_error().split())[:_LONGEST_REASON]
-            raise InvalidInputError(f"format: the grammar {complaint} ({reason})")
+            raise InvalidInputError(f"{self._field}: the grammar {complaint} ({reason})")
 
 
 class ConstraintFactory:
@@ -95,8 +98,8 @@ class ConstraintFactory:
         self._llama = llama
         self._tokenizer: llguidance.LLTokenizer | None = None
 
-    def build(self, grammar: str) -> Constraint:
-        """Compile an llguidance grammar in JSON form. Raises InvalidInputError."""
+    def build(self, grammar: str, field: str = "format") -> Constraint:
+        """Compile an llguidance grammar in JSON form, which came in a `field`. Raises InvalidInputError."""
         if self._tokenizer is None:
             self._tokenizer = llguidance.LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
                 tokens=[_SPECIAL + piece if special else piece for piece, special in self._llama.token_table()],
@@ -105,4 +108,4 @@ class ConstraintFactory:
                 eos_token=self._llama.end_tokens,
                 slices=None,
             )
-        return Constraint(self._tokenizer, grammar, self._llama.n_vocab)
+        return Constraint(self._tokenizer, grammar, self._llama.n_vocab, field)

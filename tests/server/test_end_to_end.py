@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -278,3 +279,61 @@ def test_a_chat_goes_on_after_its_model_was_unloaded(tmp_path):
     assert known > 20
     assert continued(0, unload=True) == (message, prompt_tokens, 0)
     assert continued(1 << 28, unload=True) == (message, prompt_tokens, known)
+
+
+HELD = {"model": "story", "prompt": "The", "raw": True, "stream": False, "options": {"num_predict": 60, "seed": 1}}
+GRAMMARS = {
+    "grammar": ('root ::= "(" root ")" | [0-9]{3}', r"(\()*[0-9]{3}(\))*"),
+    "regex": (r"(yes|no), [a-z]{2,4}!", r"(yes|no), [a-z]{2,4}!"),
+    "lark": ('start: WORD " " WORD\nWORD: /[A-C]{2,5}/', r"[A-C]{2,5} [A-C]{2,5}"),
+}
+
+
+@pytest.mark.parametrize("field", GRAMMARS)
+def test_an_answer_is_held_to_a_grammar_on_every_route(story, field):
+    text, pattern = GRAMMARS[field]
+    said = story.client.post("/api/generate", json={**HELD, field: text}).json()
+    assert re.fullmatch(pattern, said["response"])
+    assert said["done_reason"] == "stop"
+    chat = {"model": "wren", "messages": WHO, "stream": False, "options": {"num_predict": 60}, field: text}
+    assert re.fullmatch(pattern, story.client.post("/api/chat", json=chat).json()["message"]["content"])
+    client = openai.OpenAI(base_url=f"{story.url}/v1", api_key="none", max_retries=0)
+    completed = client.completions.create(model="story", prompt="The", max_tokens=60, extra_body={field: text})
+    assert re.fullmatch(pattern, completed.choices[0].text)
+    told = client.chat.completions.create(model="wren", messages=WHO, max_tokens=60, extra_body={field: text})
+    assert re.fullmatch(pattern, told.choices[0].message.content)
+
+
+BOMBS = {
+    "cycle": {"format": {"$ref": "#"}},
+    "cycle of two": {"format": {"anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}},
+    "depth": {"format": json.loads('{"items":' * 500 + "{}" + "}" * 500)},
+    "patterns": {"format": {"allOf": [{"type": "string", "pattern": f".*{i}.*"} for i in range(30)]}},
+    "divisor": {"format": {"type": "integer", "multipleOf": 99999989}},
+    "unsupported": {"format": {"type": "array", "uniqueItems": True}},
+    "not": {"format": {"not": {"type": "string"}}},
+    "long constant": {"format": {"const": "x" * 900_000}},
+    "left recursion": {"grammar": "root ::= root"},
+    "large repetition": {"grammar": 'root ::= "a"{1,1000000}'},
+    "doubling": {"grammar": "root ::= r0\nr60 ::= [ab]" + "".join(f"\nr{i} ::= r{i + 1} r{i + 1}" for i in range(60))},
+    "large grammar": {"grammar": 'root ::= "' + "a" * 10_000_000 + '"'},
+    "look-around": {"regex": "(?=a)b"},
+    "complements": {"lark": "start: A\nA: /[a-z0-9]*/" + "".join(f" & ~/.*{i}.*/" for i in range(22))},
+    "unknown rule": {"lark": "start: nope"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_t61_a_bomb_is_refused_and_nobody_else_notices(story, bomb):
+    field = next(iter(BOMBS[bomb]))
+    answer = story.client.post("/api/generate", json={**HELD, **BOMBS[bomb]})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"{field}: ")
+    assert story.client.post("/api/generate", json={**FREE, "stream": False}).status_code == 200
+
+
+def test_unsupported_keywords_are_named(story):
+    schema = {"type": "array", "uniqueItems": True, "contains": {"type": "string"}}
+    error = story.client.post("/api/generate", json={**HELD, "format": schema}).json()["error"]
+    assert "uniqueItems" in error
+    assert "contains" in error
