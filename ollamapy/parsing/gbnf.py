@@ -181,7 +181,7 @@ class _Reader:
                 raise self._error("a repetition has its bounds the wrong way round")
             if max(low, high or 0) > MOST_REPETITIONS:
                 raise self._error(f"a repetition has a bound above {MOST_REPETITIONS}")
-            if isinstance(part, Chars) and low == high <= MOST_COPIES:
+            if isinstance(part, Chars) and low == high and low <= MOST_COPIES:
                 self._count(low)
                 part = Chain(tuple(Chars(part.ranges) for _ in range(low)))
             else:
