@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "cp": "Give a model a second name",
     "rm": "Remove models",
     "prune": "Free the space of what no model needs",
+    "bench": "Measure how fast a model answers",
     "config": "Show or check the settings",
     "service": "Run the daemon as a service",
     "doctor": "Look for what is wrong, and tell the remedy",

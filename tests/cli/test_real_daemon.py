@@ -219,3 +219,13 @@ def test_a_killed_daemon_ends_the_answer_with_an_error_and_the_next_run_works(fr
     done = fresh("run", "wren", QUESTION)
     assert done.returncode == 0
     assert "Paris" in done.stdout
+
+
+def test_the_speed_of_a_model_is_measured_through_the_api(machine: Machine) -> None:
+    done = machine("bench", "wren", "--clients", "2", "--rounds", "1", "--tokens", "8", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["processor"] in ("100% CPU", "100% GPU")
+    assert 0 < told["alone"]["first_token_seconds"] <= told["alone"]["longest_first_token_seconds"]
+    assert told["together"]["total_tokens_per_second"] > 0
+    assert told["together"]["answer_tokens"] == 16
