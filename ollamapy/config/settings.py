@@ -33,6 +33,7 @@ from ollamapy.config.values import (
     parse_room,
     parse_seconds,
     parse_size,
+    parse_streams,
     parse_timeout,
 )
 
@@ -208,6 +209,12 @@ class Settings:
     hf_token: str = setting("HF_TOKEN", str, "", "token for Hugging Face", is_secret=True)
     hf_endpoint: str = setting(
         "HF_ENDPOINT", parse_endpoint, DEFAULT_HF_ENDPOINT, "address of Hugging Face or a mirror of it"
+    )
+    max_transfer_streams: int = setting(
+        "OLLAMA_MAX_TRANSFER_STREAMS", parse_streams, "8", "parts of a blob that are fetched at once"
+    )
+    debug_log_requests: bool = setting(
+        "OLLAMA_DEBUG_LOG_REQUESTS", parse_bool, "false", "write the bodies of requests to files that only you can read"
     )
     https_proxy: str = setting(
         "HTTPS_PROXY https_proxy",

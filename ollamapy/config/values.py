@@ -15,6 +15,7 @@ import platformdirs
 from ollamapy.errors import InvalidInputError
 
 DEFAULT_PORT = 11434
+MOST_STREAMS = 64
 FlashAttention = Literal["auto", "on", "off"]
 KvCacheType = Literal["f32", "f16", "q8_0", "q4_0"]
 
@@ -152,6 +153,13 @@ def parse_count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError("a whole number from 0 to 999999999")
     return int(text)
+
+
+def parse_streams(text: str) -> int:
+    """Read a number of connections; raises ValueError with what is expected."""
+    if not 1 <= parse_count(text) <= MOST_STREAMS:
+        raise ValueError(f"a whole number from 1 to {MOST_STREAMS}")
+    return parse_count(text)
 
 
 def parse_bool(text: str) -> bool:

@@ -67,6 +67,7 @@ class Remotes:
             proxies=settings.proxies,
             credentials_file=settings.credentials_file,
             key_files=settings.key_files,
+            pace=Pace(streams=settings.max_transfer_streams),
         )
 
     def __repr__(self) -> str:

@@ -49,6 +49,14 @@ def load_exit_error(name: str, exit_code: int | None, log_tail: str) -> LoadErro
     )
 
 
+def measure_error(exit_code: int | None, log_tail: str) -> LoadError:
+    """Return the error for a worker that ended, or spoke nonsense, when it was asked for its devices."""
+    words = last_words(log_tail)
+    return LoadError(
+        f"a worker process {describe_exit(exit_code)} before it told its devices" + (words and f": {words}")
+    )
+
+
 def load_stall_error(name: str, seconds: float) -> WorkerTimeoutError:
     """Return the error for a load that stopped making progress."""
     return WorkerTimeoutError(

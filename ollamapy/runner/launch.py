@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from ollamapy import wire
 from ollamapy.errors import LoadError
-from ollamapy.runner.failures import load_exit_error
+from ollamapy.runner.failures import measure_error
 from ollamapy.runner.file_task import run_file_task
 from ollamapy.runner.process import DEFAULT_GRACE, PACKAGE_FOLDER, Grace, Listener, WorkerProcess, spawn_worker
 from ollamapy.runner.runner import Runner
@@ -94,7 +94,7 @@ class WorkerPool:
 
         def on_end(why: str = "") -> None:
             if not answer.done():
-                answer.set_exception(load_exit_error("a worker", worker.exit_code, worker.log_tail or why))
+                answer.set_exception(measure_error(worker.exit_code, why or worker.log_tail))
 
         worker.attach(Listener(on_message, on_end, on_end))
         try:

@@ -19,6 +19,7 @@ from ollamapy.actions.services import Services
 from ollamapy.errors import OllamapyError
 from ollamapy.server.errors import Failure, error_response, failure_of, is_anthropic, is_openai
 from ollamapy.server.guard import Guard, policy_of
+from ollamapy.server.request_log import RequestLog
 from ollamapy.server.routes_anthropic import AnthropicRoutes
 from ollamapy.server.routes_embed import EmbedRoutes
 from ollamapy.server.routes_machine import MachineRoutes
@@ -51,7 +52,8 @@ def build_app(
             Exception: _on_unexpected,
         },
     )
-    return RequestIds(Guard(app, policy))
+    served = RequestLog(app) if services.settings.debug_log_requests else app
+    return RequestIds(Guard(served, policy))
 
 
 def build_routes(services: Services) -> list[BaseRoute]:

@@ -48,9 +48,18 @@ async def make_runner() -> AsyncIterator[MakeRunner]:
     """Return a function that makes a runner over a fake worker with these flags; all of them end with the test."""
     runners: list[Runner] = []
 
-    def make(*flags: str, load_timeout_seconds: float = 60.0, grace: Grace = DEFAULT_GRACE) -> Runner:
+    def make(
+        *flags: str,
+        load_timeout_seconds: float = 60.0,
+        step_timeout_seconds: float = 60.0,
+        grace: Grace = DEFAULT_GRACE,
+    ) -> Runner:
         pool = WorkerPool(
-            fake_worker_command(*flags), keep_spare=False, load_timeout_seconds=load_timeout_seconds, grace=grace
+            fake_worker_command(*flags),
+            keep_spare=False,
+            load_timeout_seconds=load_timeout_seconds,
+            step_timeout_seconds=step_timeout_seconds,
+            grace=grace,
         )
         runners.append(pool.runner("fake:latest", LOAD))
         return runners[-1]

@@ -85,3 +85,51 @@ async def test_a_closed_pool_keeps_no_spare() -> None:
     await pool.close()
     assert await pool.wait_spare() is None
     await runner.stop()
+
+
+async def test_a_measurement_tells_the_devices_and_leaves_its_worker_as_the_spare() -> None:
+    pool = WorkerPool(fake_worker_command("--measure=2"), keep_spare=True)
+    devices = await pool.measure()
+    assert [(device.name, device.kind, device.total) for device in devices] == [
+        ("FAKE0", "gpu", 8 << 30),
+        ("FAKE1", "gpu", 8 << 30),
+    ]
+    spare = pool.spare_pid
+    assert len(await pool.measure()) == 2
+    assert pool.spare_pid == spare
+    runner = pool.runner("first", LOAD)
+    await runner.start()
+    assert runner.pid == spare
+    await runner.stop()
+    await pool.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ("--measure=exit", "--last-words=error: no driver"),
+            "exited with code 3 before it told its devices: error: no driver",
+        ),
+        (("--measure=stall",), "did not tell"),
+    ],
+)
+async def test_a_worker_that_can_not_tell_is_ended(flags: tuple[str, ...], message: str) -> None:
+    pool = WorkerPool(fake_worker_command(*flags), keep_spare=True, measure_seconds=0.2 if "stall" in flags[0] else 60)
+    with pytest.raises(LoadError, match=message):
+        await pool.measure()
+    assert pool.spare_pid is None
+    await pool.close()
+
+
+async def test_a_spare_can_be_had_at_once() -> None:
+    pool = WorkerPool(fake_worker_command(), keep_spare=True, spare_delay_seconds=1000)
+    pool.warm()
+    pool.warm()
+    spare = await pool.wait_spare()
+    assert spare is not None
+    pool.warm()
+    assert await pool.wait_spare() == spare
+    await pool.close()
+    pool.warm()
+    assert await pool.wait_spare() is None

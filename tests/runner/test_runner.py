@@ -410,3 +410,19 @@ async def test_a_worker_that_dies_while_it_embeds_fails_the_request(make_runner:
     await runner.start()
     with pytest.raises(WorkerExitedError, match="killed by signal 9"):
         await runner.embed(embed(runner, "!signal"))
+
+
+async def test_a_step_that_does_not_end_ends_the_worker(make_runner: MakeRunner) -> None:
+    runner = make_runner("--generate=stall", step_timeout_seconds=0.2)
+    await runner.start()
+    with pytest.raises(WorkerTimeoutError, match=r"no progress for 0\.2 seconds and was ended.*OLLAMAPY_STEP_TIMEOUT"):
+        await answer(runner, "hello")
+    assert runner.state == "failed"
+
+
+async def test_an_idle_worker_may_be_silent_for_ever(make_runner: MakeRunner) -> None:
+    runner = make_runner(step_timeout_seconds=0.05)
+    await runner.start()
+    assert await answer(runner, "a b") == "a b "
+    assert runner.state == "ready"
+    assert await answer(runner, "c") == "c "

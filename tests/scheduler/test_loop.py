@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from ollamapy.errors import LoadError, ModelRestingError, OllamapyError, QueueFullError, ServiceError
+from ollamapy.scheduler.devices import Device, Machine
 from ollamapy.scheduler.loop import Scheduler
+from ollamapy.scheduler.shape import LayerShape, ModelShape
 from ollamapy.scheduler.spec import Lease, LoadSpec
 from tests.fakes.clock import EPOCH, FakeClock
 from tests.fakes.runner import FakeRunner
@@ -559,3 +561,100 @@ async def test_an_error_inside_the_block_gives_the_lease_back(stage: Stage) -> N
             raise OllamapyError("the request failed")
     await stage.rest()
     assert repr(stage) == "0 waiting | a ready 0"
+
+
+GIB = 1 << 30
+ROOMY = Machine((Device("X0", "X", "gpu", "paper", 8 * GIB, 8 * GIB),), 8 * GIB, 8 * GIB)
+
+
+def sized_spec(key: str, size_gib: int = 5) -> LoadSpec:
+    layers = tuple(LayerShape(size_gib * GIB // 8, 64, 64) for _ in range(8))
+    shape = ModelShape(layers, 0, 0, 0, 0, 64, 128, 1000, 1, 64, 4096, is_recurrent=False)
+    return replace(make_spec(key, 0), shape=shape)
+
+
+class Surveyed(Stage):
+    """A stage with a machine that is measured when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.surveys: list[asyncio.Future[Machine]] = []
+        self.prepared: list[str] = []
+        self.scheduler = Scheduler(
+            Settings(),
+            self._launch,
+            self.clock,
+            max_loaded=0,
+            survey=self._survey,
+            prepare=lambda spec: self.prepared.append(spec.key),
+            pinned=["p"],
+        )
+
+    async def _survey(self) -> Machine:
+        self.surveys.append(asyncio.get_running_loop().create_future())
+        return await self.surveys[-1]
+
+    async def measured(self, machine: Machine = ROOMY) -> None:
+        self.surveys[-1].set_result(machine)
+        await self.rest()
+
+
+async def test_a_model_is_placed_once_the_machine_is_measured() -> None:
+    stage = Surveyed()
+    caller = await stage.ask(sized_spec("a"))
+    assert stage.runners == []
+    (waiting,) = stage.scheduler.waiting()
+    assert (waiting.name, waiting.reason) == ("a", "free memory is being measured")
+    await stage.measured()
+    assert stage.runners[0].spec.load.devices == ["X0"]
+    assert [line.reason for line in stage.scheduler.loaded()] == ["a request needs it; all layers on X0"]
+    assert [request.reason for request in stage.scheduler.waiting()] == ["the model is loading"]
+    await stage.finish_load()
+    assert caller.lease.num_ctx == 4096
+    await stage.let_go(caller)
+    await stage.end()
+
+
+async def test_memory_is_measured_again_after_each_load_and_what_comes_next_is_prepared() -> None:
+    stage = Surveyed()
+    first = await stage.ask(sized_spec("a"))
+    await stage.measured()
+    await stage.finish_load()
+    await stage.let_go(first)
+    second = await stage.ask(sized_spec("b"))
+    assert len(stage.surveys) == 2
+    await stage.measured(ROOMY.without([5 * GIB], 0))
+    assert stage.prepared[-1] == "b"
+    assert [(line.name, line.state, line.reason) for line in stage.scheduler.loaded()] == [
+        ("a", "stopping", "evicted for b, which needs memory")
+    ]
+    await stage.finish_stop()
+    await stage.measured()
+    await stage.finish_load()
+    await stage.let_go(second)
+    await stage.end()
+
+
+async def test_a_pinned_model_is_never_evicted() -> None:
+    stage = Surveyed()
+    first = await stage.ask(sized_spec("p"))
+    await stage.measured()
+    await stage.finish_load()
+    await stage.let_go(first)
+    second = await stage.ask(sized_spec("b"))
+    await stage.measured(ROOMY.without([5 * GIB], 0))
+    assert {line.name: line.state for line in stage.scheduler.loaded()} == {"p": "ready", "b": "loading"}
+    assert stage.runners[1].spec.placement.fit == "partial"
+    await stage.finish_load()
+    await stage.let_go(second)
+    await stage.end()
+
+
+async def test_a_larger_context_is_served_from_the_pool_and_shown() -> None:
+    stage = Stage()
+    await stage.use(replace(make_spec("a", 2048), load=make_spec("a", 9000).load))
+    caller = await stage.ask(make_spec("a", 8192))
+    assert caller.lease.num_ctx == 8192
+    assert [line.spec.num_ctx for line in stage.scheduler.loaded()] == [8192]
+    await stage.let_go(caller)
+    await stage.end()
