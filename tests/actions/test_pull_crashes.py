@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ollamapy.client import Client
-from ollamapy.errors import ServiceError
+from ollamapy.errors import StoreError
 from ollamapy.names import Digest
 from ollamapy.registry import Pace
 from ollamapy.store import Store
@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_keeps_what_it_has_and_the_next_pull_completes(tmp_p
             limit = ["prlimit", "--pid", str(process.pid), f"--fsize={SIZE // 2}:{SIZE}"]
             if subprocess.run(limit, capture_output=True).returncode:
                 pytest.skip("prlimit can't limit a process here")
-            with pytest.raises(ServiceError, match="the disk is full; remove models"):
+            with pytest.raises(StoreError, match="the disk is full; remove models"):
                 list(client.pull(name))
             registry.requests.clear()
             subprocess.run(["prlimit", "--pid", str(process.pid), f"--fsize={SIZE}:{SIZE}"], check=True)
