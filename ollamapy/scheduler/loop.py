@@ -344,6 +344,10 @@ class Scheduler:
             return  # the caller went away; its release is on its way
         if model.runner is None or model.ready is None:
             raise RuntimeError(f"{model.spec.name} was granted before it was loaded")
+        at_once = model.spec.load.n_parallel or model.ready.n_seq_max
+        if model.busy >= at_once + self._settings.max_queue:  # the others wait inside the worker, as in a queue
+            request.lease.set_exception(QueueFullError())
+            return
         if request.keep_alive_seconds is not None:
             model.keep_alive_seconds = request.keep_alive_seconds
         model.busy += 1

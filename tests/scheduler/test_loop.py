@@ -398,6 +398,21 @@ async def test_a_full_queue_refuses_the_newest(stage: Stage) -> None:
     await stage.let_go(loaded, running)
 
 
+async def test_more_than_a_model_answers_at_once_wait_in_it_up_to_the_same_bound(stage: Stage) -> None:
+    spec = make_spec("p", n_parallel=2)
+    held = [await stage.ask(spec)]
+    await stage.finish_load()
+    held += [await stage.ask(spec) for _ in range(5)]
+    assert all(caller.lease is not None for caller in held)
+    refused = await stage.ask(spec)
+    assert isinstance(refused.error, QueueFullError)
+    await stage.let_go(held[0])
+    again = await stage.ask(spec)
+    assert again.lease is not None
+    assert repr(stage) == "0 waiting | p ready 6"
+    await stage.let_go(again, *held[1:])
+
+
 # ---- failures
 
 

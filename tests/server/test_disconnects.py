@@ -92,3 +92,22 @@ def test_t67_idle_readers_disturb_nobody(daemon):
         for reader in readers:
             reader.close()
     wait_until(lambda: "active_requests" not in loaded(daemon)[0])
+
+
+def test_a_full_queue_is_503_and_says_when_to_come_back(tmp_path):
+    with running(tmp_path, fake_worker_command(), num_parallel=1, max_queue=1) as daemon:
+        daemon.client.post("/api/generate", json={"model": "wren"})
+        readers = [open_request(daemon, "/api/generate", STALL) for _ in range(2)]
+        wait_until(lambda: loaded(daemon)[0].get("active_requests") == 2)
+        for path, body in (
+            ("/api/generate", {**STALL, "prompt": "next"}),
+            ("/v1/completions", {"model": "wren", "prompt": "next"}),
+        ):
+            answer = daemon.client.post(path, json=body)
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) >= 1
+        for reader in readers:
+            reader.close()
+        wait_until(lambda: "active_requests" not in loaded(daemon)[0])
+        answer = daemon.client.post("/api/generate", json={**STALL, "prompt": "next", "stream": False})
+        assert answer.json()["response"] == "next "
