@@ -65,7 +65,7 @@ Block = TextBlock | ThinkingBlock | ToolUseBlock
 
 
 class Message(msgspec.Struct, frozen=True, tag="message", kw_only=True):
-    """An answer, whole or about to begin."""
+    """An answer, whole or about to begin. `dropped_messages` is told where it is not 0."""
 
     id: str
     model: str
@@ -74,6 +74,7 @@ class Message(msgspec.Struct, frozen=True, tag="message", kw_only=True):
     role: str = "assistant"
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    dropped_messages: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TokenCount(msgspec.Struct, frozen=True):
@@ -162,7 +163,13 @@ class EventWriter:
         reason, sequence = self._reason(final, has_calls=bool(chunk.tool_calls))
         usage = Usage(final.prompt_tokens, final.completion_tokens)
         return Message(
-            id=self.id, model=self.model, content=content, usage=usage, stop_reason=reason, stop_sequence=sequence
+            id=self.id,
+            model=self.model,
+            content=content,
+            usage=usage,
+            stop_reason=reason,
+            stop_sequence=sequence,
+            dropped_messages=final.dropped_messages or msgspec.UNSET,
         )
 
     def _begin(self, prompt_tokens: int) -> Iterator[bytes]:
@@ -201,7 +208,8 @@ class EventWriter:
         reason, sequence = self._reason(final, has_calls=self._has_calls)
         delta = {"stop_reason": reason, "stop_sequence": sequence}
         usage = Usage(final.prompt_tokens, final.completion_tokens)
-        yield _event("message_delta", {"delta": delta, "usage": usage})
+        dropped = {"dropped_messages": final.dropped_messages} if final.dropped_messages else {}
+        yield _event("message_delta", {"delta": delta, "usage": usage, **dropped})
         yield _event("message_stop", {})
 
     def _reason(self, final: Final, *, has_calls: bool) -> tuple[str, str | None]:

@@ -133,3 +133,11 @@ def test_a_call_that_is_being_written_is_one_block() -> None:
     written = [block["partial_json"] for block in shown if "partial_json" in block]
     assert written == ['{"b":1', ',"a":"x"}', "{}"]
     assert events[-2][1]["delta"]["stop_reason"] == "tool_use"
+
+
+def test_messages_that_were_left_out_are_told():
+    final = Final("stop", prompt_tokens=5, cached_tokens=4, completion_tokens=2, dropped_messages=3)
+    (delta,) = [data for name, data in write(Chunk("a"), Chunk(final=final)) if name == "message_delta"]
+    assert delta["dropped_messages"] == 3
+    whole = anthropic.EventWriter("msg_1", "m", ()).message(join_chunks([Chunk("a"), Chunk(final=final)]))
+    assert msgspec.to_builtins(whole)["dropped_messages"] == 3
