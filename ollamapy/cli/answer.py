@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from ollamapy.cli.human import exact_duration
 from ollamapy.cli.markdown import Markdown
-from ollamapy.cli.render import DIM, PLAIN
+from ollamapy.cli.render import DIM, PLAIN, harmless
 from ollamapy.cli.wrap import WordWrap
 from ollamapy.dialects.native import MetricsRecord, ToolCallRecord
 
 NANOSECONDS = 1_000_000_000
 LABEL_COLUMNS = 22
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class AnswerText:
@@ -70,7 +67,7 @@ class AnswerText:
         return f"{out}{line_end}...done thinking.\n\n" + (PLAIN if self._is_dimmed else "")
 
     def _shown(self, text: str, markdown: Markdown | None = None) -> str:
-        text = _CONTROL.sub("", text) if self._is_safe else text
+        text = harmless(text) if self._is_safe else text
         shaper = markdown or self._wrap
         return self._remember(shaper.feed(text) if shaper else text)
 
@@ -85,7 +82,7 @@ class AnswerText:
 def tool_call_text(call: ToolCallRecord) -> str:
     """Return a line about a function that the model called although none was offered."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in call.function.arguments.items())
-    return f"Model called a non-existent function '{call.function.name}()' with arguments: {arguments}"
+    return harmless(f"Model called a non-existent function '{call.function.name}()' with arguments: {arguments}")
 
 
 def statistics(metrics: MetricsRecord) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 COLUMN_GAP = 4
 DIM = "\x1b[2m"
 PLAIN = "\x1b[0m"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CLEAR_BEHIND = "\x1b[K"
 _CLEAR_BELOW = "\x1b[J"
 
@@ -42,13 +44,18 @@ def write(text: str) -> None:
 
 
 def line(text: str = "") -> None:
-    """Write a line."""
-    print(text)
+    """Write a line; what could steer a terminal does not reach one."""
+    print(harmless(text) if is_output_terminal() else text)
 
 
 def note(text: str) -> None:
     """Tell the user something that is not part of the result."""
-    print(text, file=sys.stderr, flush=True)
+    print(harmless(text) if is_error_terminal() else text, file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """Return a text of somebody else without the control characters that could steer a terminal."""
+    return _CONTROL.sub("", text)
 
 
 def error(message: str) -> None:
@@ -59,7 +66,7 @@ def error(message: str) -> None:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write rows under their header, in columns that are four spaces apart."""
     for text in table_lines([header, *rows]):
-        print(text)
+        line(text)
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -79,7 +86,7 @@ class Region:
         """Write the lines in place of those of the last time; the finished ones are never written again."""
         up = f"\x1b[{self._count - 1}A" if self._count > 1 else ""
         lines = [*finished, *active]
-        text = "\n".join(f"\r{_CLEAR_BEHIND}{line}" for line in lines)
+        text = "\n".join(f"\r{_CLEAR_BEHIND}{harmless(line)}" for line in lines)
         ending = "\n" if finished and not active else ""
         print(f"{up}\r{_CLEAR_BELOW}{text}{ending}", end="", file=sys.stderr, flush=True)
         self._count = len(active)

@@ -88,7 +88,8 @@ class Speaker:
         self._thinking.append(said.thinking)
         self._last = record
         shown = self._text.feed(said.thinking, content)
-        shown += "".join(tool_call_text(call) + "\n" for call in said.tool_calls)
+        if said.tool_calls:
+            shown += self._text.end() + "".join(tool_call_text(call) + "\n" for call in said.tool_calls)
         if shown:
             self._end_waiting()
             render.write(shown)

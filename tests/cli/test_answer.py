@@ -59,3 +59,5 @@ def test_statistics_leave_out_what_is_zero() -> None:
 def test_a_call_of_an_unknown_function_is_told() -> None:
     call = ToolCallRecord(function=FunctionRecord(name="f", arguments={"a": 1, "b": "x"}))
     assert tool_call_text(call) == "Model called a non-existent function 'f()' with arguments: a=1, b='x'"
+    call = ToolCallRecord(function=FunctionRecord(name="f\x1b]0;x\x07", arguments={}))
+    assert tool_call_text(call) == "Model called a non-existent function 'f]0;x()' with arguments: "

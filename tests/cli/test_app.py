@@ -14,7 +14,10 @@ from tests.cli.conftest import Command
 from tests.fakes.ollama_api import FakeOllama
 
 MISSING = "model 'nope' not found; `ollamapy list` shows the models that there are"
-HEAVY = ("typer", "rich", "httpx", "starlette", "uvicorn", "jinja2", "numpy", "llama_cpp", "gguf", "asyncio")
+HEAVY = (
+    "typer", "rich", "prompt_toolkit", "wcwidth", "httpx", "starlette", "uvicorn", "jinja2", "numpy", "llama_cpp",
+    "gguf", "asyncio",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [(), ("help",), ("-h",), ("--help",)], ids=str)

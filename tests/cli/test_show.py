@@ -106,3 +106,14 @@ def test_arrays_are_shortened() -> None:
 def test_values_are_written_as_in_json() -> None:
     values = [False, True, 0.0, 10000.0, 1e-05, 1e300, 7, "text"]
     assert list(map(value_text, values)) == ["false", "true", "0", "10000", "1e-05", "1e+300", "7", "text"]
+
+
+def test_what_a_model_brings_along_can_not_steer_the_terminal(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.add("evil", license="MIT\x1b]0;owned\x07 licence\r", system="\x1b[2Jgone\tnot", capabilities=["completion"])
+    with ollamapy.on_screen("show", "evil", "--license") as screen:
+        assert screen.wait_for_end() == 0
+        assert screen.lines == ["MIT]0;owned licence"]
+    with ollamapy.on_screen("show", "evil") as screen:
+        assert screen.wait_for_end() == 0
+        assert b"\x1b" not in screen.raw
+    assert ollamapy("show", "evil", "--license").stdout.startswith("MIT\x1b]0;owned\x07 licence")

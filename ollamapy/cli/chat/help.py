@@ -56,8 +56,8 @@ SHORTCUTS: Mapping[str, str] = {
     "Ctrl + d": "Leave",
 }
 TOPICS: Mapping[str, str] = {"set": "", "show": "", "shortcuts": ""}
-QUOTING = '''Use """ to begin and end a message of several lines. A file is added to the message by its path: images for
-models that can see, texts as a quotation.'''
+QUOTING = '''Use """ to begin and end a message of several lines. A file is added to the
+message by its path: images for models that can see, texts as a quotation.'''
 
 
 def help_text(topic: str) -> str:
