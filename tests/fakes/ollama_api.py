@@ -54,6 +54,8 @@ class FakeOllama:
         self.remote: set[str] = set()  # what can be pulled
         self.states: dict[str, str] = {}  # what /api/update answers, "current" where nothing stands
         self.loaded: list[dict[str, Any]] = []
+        self.waiting: list[dict[str, Any]] = []  # requests of /api/ps that have no model yet
+        self.estimate: dict[str, Any] = {}  # what /api/estimate answers
         self.blobs: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.client_ports: set[int] = set()
@@ -87,6 +89,7 @@ class FakeOllama:
         return Starlette(
             routes=[
                 Route("/api/version", self._version), Route("/api/tags", self._tags), Route("/api/ps", self._ps),
+                Route("/api/estimate", self._estimate, methods=["POST"]),
                 Route("/api/show", self._show, methods=["POST"]), Route("/api/chat", self._chat, methods=["POST"]),
                 Route("/api/generate", self._generate, methods=["POST"]),
                 Route("/api/embed", self._embed, methods=["POST"]),
@@ -129,7 +132,11 @@ class FakeOllama:
 
     async def _ps(self, request: Request) -> Response:
         await self._read(request)
-        return JSONResponse({"models": self.loaded})
+        return JSONResponse({"models": self.loaded, "waiting": self.waiting})
+
+    async def _estimate(self, request: Request) -> Response:
+        body = await self._read(request)
+        return self._missing(body["model"]) or JSONResponse(self.estimate)
 
     async def _show(self, request: Request) -> Response:
         body = await self._read(request)

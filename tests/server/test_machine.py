@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.conftest import CHECKOUT
+from tests.fakes.registry import fake_registry, plain
 from tests.fakes.worker import fake_worker_command
 from tests.server.conftest import running
 
@@ -41,6 +43,25 @@ def test_an_estimate_tells_sizes_and_where_they_would_go(small):
 def test_an_estimate_of_what_is_nowhere_is_an_error(small):
     assert small.client.post("/api/estimate", json={"model": "nope"}).status_code >= 400
     assert small.client.post("/api/estimate", json={"model": "wren", "options": {"num_ctx": "x"}}).status_code == 400
+
+
+def test_what_is_still_in_a_registry_is_estimated_by_the_beginning_of_its_file(small, tmp_path):
+    weights = (CHECKOUT / "modelfiles" / "wren" / "wren-q8_0.gguf").read_bytes()
+    with fake_registry() as registry:
+        registry.add("me/tiny:latest", weights)
+        name = f"{registry.host}/me/tiny"
+        with running(
+            tmp_path, fake_worker_command("--measure=2"), offline=False, registries=(plain(registry),)
+        ) as daemon:
+            told = daemon.client.post("/api/estimate", json={"model": name, "options": {"num_ctx": 100}}).json()
+            assert list(daemon.store.root.glob("blobs/*")) == []
+    stored = small.client.post("/api/estimate", json={"model": "wren", "options": {"num_ctx": 100}}).json()
+    assert told.pop("stored") is False
+    assert stored.pop("stored") is True
+    for record in (told, stored):
+        record.pop("model")
+        record.pop("devices")
+    assert told == stored
 
 
 def test_ready_tells_whether_a_model_could_be_served(small):
