@@ -27,7 +27,6 @@ from wren.vision import Sight, train_eye, write_eye
 from wren.world import Part
 
 TOKENIZER_DOCUMENTS = 40_000
-EMBEDDER_STEPS, EYE_STEPS = 400, 1500
 TRIPLES = 1000
 HELD_SEED = 1_000_003  # added to the seed, so that held-out cases share no random numbers with documents
 
@@ -46,6 +45,8 @@ class Plan:
     rate: float
     seed: int
     cases: int
+    embedder_steps: int
+    eye_steps: int
 
 
 def make(plan: Plan) -> None:
@@ -119,17 +120,22 @@ def make_weights(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
 
 def make_embedder(plan: Plan, tokenizer: Tokenizer) -> None:
     """Train and write the embedding model."""
+    if (plan.out / "wren-embed-q8_0.gguf").exists():
+        return
     body = Body(vocabulary=tokenizer.get_vocab_size())
-    model = train_embedder(body, tokenizer, EMBEDDER_STEPS, plan.seed)
+    model = train_embedder(body, tokenizer, plan.embedder_steps, plan.seed)
     path = write_embedder(plan.out, model, body, read_tokens(plan.build / "tokenizer.json"))
     print(f"wren-embed: {nearer_share(path, TRIPLES, plan.seed + HELD_SEED, 'held'):.1%} of triples right", flush=True)
 
 
 def make_eye(plan: Plan, tokenizer: Tokenizer) -> None:
     """Train and write the projector for the chat model's embeddings."""
+    path = plan.out / "wren-eye-f16.gguf"
+    if path.exists():
+        return
     embedding = load_file(plan.build / "weights.safetensors")["embed.weight"]
     sight = Sight(projected=embedding.shape[1])
-    write_eye(plan.out / "wren-eye-f16.gguf", train_eye(sight, embedding, tokenizer, EYE_STEPS, plan.seed), sight)
+    write_eye(path, train_eye(sight, embedding, tokenizer, plan.eye_steps, plan.seed), sight)
 
 
 def write_scores(plan: Plan, model: Path) -> None:

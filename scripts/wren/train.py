@@ -6,9 +6,10 @@ gradients at its end. The learning rate falls to zero at the end of the given mi
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Run:
     rate: float = 1.0
     flat: float = 0.4
     seed: int = 1
-    port: int = 29_511
+    port: int = 0  # for the processes to meet; 0 is any free one
 
 
 @dataclass(slots=True)
@@ -61,7 +62,9 @@ def train(run: Run) -> None:
     if run.processes == 1 or torch.cuda.is_available():
         work(0, run, 1, counter)
         return
-    multiprocessing.spawn(work, (run, run.processes, counter), run.processes)
+    with socket.create_server(("127.0.0.1", run.port)) as free:
+        port = free.getsockname()[1]
+    multiprocessing.spawn(work, (replace(run, port=port), run.processes, counter), run.processes)
 
 
 def work(rank: int, run: Run, processes: int, counter: Synchronized[int]) -> None:
