@@ -5,7 +5,9 @@ import json
 import os
 import re
 import signal
+import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,11 +35,15 @@ def real(tmp_path_factory):
 @pytest.fixture(scope="module")
 def story(real, shared_models):
     """A model that tells stories for hundreds of tokens."""
+    create_story(real, shared_models)
+    return real
+
+
+def create_story(daemon, shared_models):
     data = (shared_models / "gguf" / "stories260K-f32.gguf").read_bytes()
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    assert real.client.post(f"/api/blobs/{digest}", content=data).status_code == 201
-    assert real.lines("/api/create", {"model": "story", "files": {"s.gguf": digest}})[-1] == {"status": "success"}
-    return real
+    assert daemon.client.post(f"/api/blobs/{digest}", content=data).status_code == 201
+    assert daemon.lines("/api/create", {"model": "story", "files": {"s.gguf": digest}})[-1] == {"status": "success"}
 
 
 def worker_pids():
@@ -337,3 +343,50 @@ def test_unsupported_keywords_are_named(story):
     error = story.client.post("/api/generate", json={**HELD, "format": schema}).json()["error"]
     assert "uniqueItems" in error
     assert "contains" in error
+
+
+def test_128_clients_whose_prompts_exceed_the_pool_all_get_their_text(tmp_path, shared_models):
+    cases = [
+        f"{start} {number}" for number in range(32) for start in ("Tim and his dog went", "The sun", "A cat", "Mom")
+    ]
+    ask = {
+        "model": "story",
+        "raw": True,
+        "stream": False,
+        "options": {"temperature": 0, "num_ctx": 64, "num_predict": 30},
+    }
+    with running(tmp_path, kv_cache_type="f32", flash_attention="off") as daemon:
+        create_story(daemon, shared_models)
+
+        def said(prompt):
+            answer = daemon.client.post("/api/generate", json={**ask, "prompt": prompt}).json()
+            return answer["response"], answer["done_reason"]
+
+        with ThreadPoolExecutor(128) as clients:
+            together = list(clients.map(said, cases))
+        (model,) = daemon.client.get("/api/ps").json()["models"]
+        assert model["kv_cells"] <= 1024 < 128 * 30
+        assert together == [said(prompt) for prompt in cases]
+
+
+def test_t67_who_never_reads_or_vanishes_in_prefill_disturbs_nobody(story):
+    expected = story.client.post("/api/generate", json={**FREE, "stream": False}).json()["response"]
+
+    def send(body):
+        data = json.dumps({"model": "story", "raw": True, **body}).encode()
+        connection = socket.create_connection(("127.0.0.1", story.port))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        head = f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
+        connection.sendall(head.encode() + data)
+        return connection
+
+    deaf = [send({"prompt": f"{number} once", "options": {"num_predict": -1}}) for number in range(10)]
+    for number in range(40):
+        send({"prompt": f"{number} " + "word " * 100}).close()
+    beside = story.client.post("/api/generate", json={**FREE, "stream": False}).json()
+    assert beside["response"] == expected
+    for connection in deaf:
+        connection.close()
+    deadline = time.monotonic() + 30
+    while any(model.get("active_requests") for model in story.client.get("/api/ps").json()["models"]):
+        assert time.monotonic() < deadline
