@@ -21,7 +21,14 @@ import msgspec
 
 from ollamapy import wire
 from ollamapy.scheduler.devices import GPU_MARGIN_BYTES, HOST_MARGIN_SHARE, Machine, default_context
-from ollamapy.scheduler.estimate import companion_bytes, compute_bytes, estimate, layer_bytes, output_buffer_bytes
+from ollamapy.scheduler.estimate import (
+    BYTES_PER_VALUE,
+    companion_bytes,
+    compute_bytes,
+    estimate,
+    layer_bytes,
+    output_buffer_bytes,
+)
 from ollamapy.scheduler.memory import MOST_PARALLEL, pool_cells
 from ollamapy.scheduler.shape import ModelShape
 from ollamapy.scheduler.sizes import size_text
@@ -119,6 +126,7 @@ class _Search:
         self._layer_count = len(shape.layers)
         self._rooms = [device.free_bytes - wish.overhead_bytes - GPU_MARGIN_BYTES for device in machine.devices]
         self.least_cells = num_ctx * max(wish.parallel, 1)
+        self._fixed, self._per_cell = _sums_from_behind(shape, load)
 
     # ---- the three ways
 
@@ -215,6 +223,9 @@ class _Search:
         self, devices: Sequence[int], n_ctx: int, count: int, *, is_forced: bool = False
     ) -> Placement | None:
         """Place the last `count` of all layers and the output on these devices, the others on the host."""
+        least = self._fixed[count] + self._per_cell[count] * n_ctx
+        if not is_forced and least > sum(max(self._rooms[index], 0) for index in devices):
+            return None
         load = self._sized(n_ctx)
         items = self._offloaded(load, count)
         counts = self._counts(devices, load, items, is_forced=is_forced)
@@ -340,6 +351,16 @@ class _Search:
                 return False
             taken += number
         return True
+
+
+def _sums_from_behind(shape: ModelShape, load: wire.LoadModel) -> tuple[list[int], list[float]]:
+    """Return what the last n of all layers and the output take, by n: bytes at any context, and bytes per cell."""
+    fixed, per_cell = [0, shape.output_bytes + shape.tied_bytes], [0.0, 0.0]
+    for layer in reversed(shape.layers):
+        fixed.append(fixed[-1] + layer.weight_bytes)
+        values = 0 if load.embeds else layer.key_values + layer.value_values
+        per_cell.append(per_cell[-1] + values * BYTES_PER_VALUE[load.kv_cache_type])
+    return fixed, per_cell
 
 
 def _shared(count: int, shares: Sequence[float]) -> list[int]:
