@@ -6,7 +6,8 @@ import argparse
 import importlib
 import os
 
-from ollamapy.config import read_settings
+from ollamapy.cli import render
+from ollamapy.config import inspect_settings, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +21,6 @@ def command() -> None:
       ollamapy serve
       OLLAMA_HOST=127.0.0.1:11500 ollamapy serve
     """
+    for warning in inspect_settings(os.environ).warnings:
+        render.note(f"Warning: {warning}")
     importlib.import_module("ollamapy.server.app").serve(read_settings(os.environ))

@@ -34,3 +34,10 @@ def test_secrets_are_hidden(ollamapy: Command) -> None:
     assert "s3cret" not in done.stdout
     assert "t0ken" not in done.stdout
     assert ["api_keys", "(set)"] in [line.split() for line in done.stdout.splitlines()]
+
+
+def test_the_daemon_warns_of_variables_without_effect(ollamapy: Command) -> None:
+    done = ollamapy("serve", OLLAMA_HOST="0.0.0.0:0", OLLAMA_KEEPALIVE="1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Warning: OLLAMA_KEEPALIVE is no variable of ollamapy; did you mean")
+    assert "OLLAMAPY_API_KEYS" in done.stderr
