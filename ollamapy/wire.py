@@ -22,10 +22,14 @@ class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):
-    """A stretch of prompt text; control tokens such as `<|im_start|>` are recognised only where `special` is true."""
+    """A stretch of prompt text; control tokens such as `<|im_start|>` are recognised only where `special` is true.
+
+    A segment without text may be an `image` instead: the bytes of a file in a common format.
+    """
 
     text: str
     special: bool = True
+    image: bytes = b""
 
 
 class Sampling(msgspec.Struct, frozen=True, array_like=True):

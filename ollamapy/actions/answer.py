@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ollamapy import wire
+from ollamapy.actions.pictures import has_pictures
 from ollamapy.actions.prompt import Prompt
 from ollamapy.actions.sampling import kept_tokens, most_tokens, sampling_of
 from ollamapy.parsing.answer import AnswerParser, answer_marks, answer_parser
@@ -87,7 +88,7 @@ def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, gramma
         num_ctx=num_ctx,
         max_tokens=most_tokens(ask.options, num_ctx),
         num_keep=kept_tokens(ask.options, num_ctx),
-        shift=ask.shift,
+        shift=ask.shift and not has_pictures(prompt.segments),
         stop=list(ask.options.stop or ()),
         logprobs=ask.logprobs,
         top_logprobs=ask.top_logprobs,

@@ -59,7 +59,7 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         if request.count_prompt:
             prompt = await counted_prompt(lease.runner, prompt)
         if request.render_only:
-            yield Chunk(rendered=prompt.text, prompt_tokens=len(prompt.tokens) if request.count_prompt else None)
+            yield Chunk(rendered=prompt.text, prompt_tokens=prompt.n_tokens if request.count_prompt else None)
             return
         if request.must_call:
             grammar = await grammar_of_call(
@@ -94,9 +94,8 @@ def check_bias(logit_bias: Mapping[int, float] | None, lease: Lease) -> None:
 
 
 def check_images(found: ResolvedModel, asked: str) -> None:
-    """Raise UnsupportedError: no model is given images yet."""
+    """Raise UnsupportedError for a model that reads none."""
     found.require("vision", f'"{asked}" does not support images: it is a text model; send text only')
-    raise UnsupportedError("image input is not supported; send text only")
 
 
 def effective_think(found: ResolvedModel, think: Think, asked: str) -> Think:
@@ -118,11 +117,11 @@ def with_model_messages(found: ResolvedModel, messages: Sequence[Message]) -> tu
 
 async def _counted(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -> Chunk:
     """Tell the length of the prompt, behind all that may be wrong with a request: an answer begins with it."""
-    if len(prompt.tokens) >= num_ctx:
-        raise ContextLengthError(len(prompt.tokens), num_ctx)
+    if prompt.n_tokens >= num_ctx:
+        raise ContextLengthError(prompt.n_tokens, num_ctx)
     if ask.grammar is not None:
         await check_grammar(lease.runner, ask, num_ctx)
-    return Chunk(prompt_tokens=len(prompt.tokens))
+    return Chunk(prompt_tokens=prompt.n_tokens)
 
 
 async def _prompt(

@@ -8,12 +8,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from ollamapy import wire
 from ollamapy.actions.answer import Ask, stream_answer
 from ollamapy.actions.chat import check_bias, check_images, effective_think, with_model_messages
 from ollamapy.actions.constraint import constraint_of
 from ollamapy.actions.load import load_only, prepare_load, unload
 from ollamapy.actions.models import ResolvedModel
+from ollamapy.actions.pictures import place_tagged
 from ollamapy.actions.prompt import Prompt, check_size, fit_prompt, size_of, text_of, trained_length_told
 from ollamapy.actions.sampling import merge_options
 from ollamapy.actions.services import Services
@@ -53,7 +53,7 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
         prompt_logprobs=request.echo and request.logprobs,
-        return_tokens=not request.raw,
+        return_tokens=not (request.raw or request.images),
         logit_bias=request.logit_bias,
     )
     spec = await prepare_load(services, found, options)
@@ -117,16 +117,16 @@ async def _prompt(
         check_tokens(request.prompt_tokens, lease.ready.n_vocab, "prompt")
         return Prompt((), request.prompt_tokens, add_special=False)
     if request.raw:
-        segments = (wire.Segment(request.prompt, special=True),)
+        segments = place_tagged(request.prompt, request.images)
         check_size(size_of(segments), num_ctx)
-        return Prompt(segments, text=request.prompt)
+        return Prompt(segments, text=text_of(segments))
     template = await services.templates.get(ask.template_source, lease.ready)
     if request.suffix:
         infill = await asyncio.to_thread(template.infill, request.prompt, request.suffix, ask.think)
         check_size(size_of(infill), num_ctx)
         return Prompt(infill, text=text_of(infill))
     render = partial(template.chat, think=ask.think)
-    turn = Message("user", request.prompt)
+    turn = Message("user", request.prompt, images=request.images)
     given = (Message("system", request.system), turn) if request.system else (turn,)
     if not request.context:
         return await fit_prompt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ollamapy import wire
 from ollamapy.actions.history import droppable_groups, without_groups
+from ollamapy.actions.pictures import has_pictures
 from ollamapy.errors import ContextLengthError
 from ollamapy.scheduler.spec import ModelRunner
 from ollamapy.types import Message
@@ -21,13 +23,22 @@ Render = Callable[[Sequence[Message]], Sequence[wire.Segment]]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as the worker gets it: token ids, then text still to tokenise. `text` is all that was rendered."""
+    """A prompt as the worker gets it: token ids, then text still to tokenise. `text` is all that was rendered.
+
+    `n_counted` is its length where it was counted and is text all the same, as it has to be with pictures.
+    """
 
     segments: tuple[wire.Segment, ...]
     tokens: tuple[int, ...] = ()
     add_special: bool = True
     text: str = ""
     dropped_messages: int = 0
+    n_counted: int = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens, where all of them were counted."""
+        return self.n_counted or len(self.tokens)
 
 
 async def fit_prompt(
@@ -46,7 +57,7 @@ async def fit_prompt(
     segments = await asyncio.to_thread(render, messages)
     add_special = not (bos_token and text_of(segments).startswith(bos_token))
     size_bytes = size_of(segments)
-    if size_bytes + len(segments) + 2 < num_ctx:  # a token has at least one byte
+    if size_bytes + len(segments) + 2 < num_ctx and not has_pictures(segments):  # a token has at least one byte
         return Prompt(tuple(segments), (), add_special, text_of(segments))
     if not truncate:
         check_size(size_bytes, num_ctx)
@@ -68,6 +79,8 @@ async def counted_prompt(runner: ModelRunner, prompt: Prompt) -> Prompt:
     if not prompt.segments:
         return prompt
     tokens = await runner.tokenize(prompt.segments, prompt.add_special)
+    if has_pictures(prompt.segments):
+        return replace(prompt, n_counted=len(prompt.tokens) + len(tokens))
     return replace(prompt, segments=(), tokens=(*prompt.tokens, *tokens), add_special=False)
 
 
@@ -84,7 +97,8 @@ def size_of(segments: Sequence[wire.Segment]) -> int:
 
 def text_of(segments: Sequence[wire.Segment]) -> str:
     """Return a prompt as text."""
-    return "".join(segment.text for segment in segments)
+    numbers = itertools.count()
+    return "".join(f"[img-{next(numbers)}]" if segment.image else segment.text for segment in segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +138,7 @@ class _Fitting:
         tokens = await self.runner.tokenize(segments, self.add_special)
         if len(tokens) >= self.num_ctx:
             return ContextLengthError(len(tokens), self.num_ctx)
-        return Prompt((), tuple(tokens), False, text_of(segments), len(self.messages) - len(kept))
+        n_dropped = len(self.messages) - len(kept)
+        if has_pictures(segments):
+            return Prompt(tuple(segments), (), self.add_special, text_of(segments), n_dropped, len(tokens))
+        return Prompt((), tuple(tokens), False, text_of(segments), n_dropped)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ollamapy import wire
+from ollamapy.actions.pictures import Marks
 from ollamapy.errors import TemplateError, UnsupportedError
 from ollamapy.parsing.choice import is_go_template
 from ollamapy.template.go.ollama import GoTemplate, go_template, render_go_chat, render_go_infill
@@ -31,7 +32,19 @@ class PromptTemplate:
         think: Think = None,
         extra: Mapping[str, Json] | None = None,
     ) -> tuple[wire.Segment, ...]:
-        """Return the prompt of a chat; blocks while it is rendered. Raises TemplateError."""
+        """Return the prompt of a chat with its pictures; blocks while it is rendered. Raises TemplateError."""
+        if any(message.images for message in messages):
+            marks = Marks()
+            return marks.place(self._render(marks.mark(messages), tools, think, extra))
+        return self._render(messages, tools, think, extra)
+
+    def _render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Json]],
+        think: Think,
+        extra: Mapping[str, Json] | None,
+    ) -> tuple[wire.Segment, ...]:
         if isinstance(self.compiled, GoTemplate):
             return render_go_chat(self.compiled, messages, tools=tools, think=think)
         return render_chat(self.compiled, messages, tools=tools, think=think, extra=extra)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import ExceptHookArgs, Lock, Thread
 from time import monotonic, sleep
 from typing import BinaryIO
 
@@ -20,11 +21,13 @@ from ollamapy.worker.devices import read_devices
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine
-from ollamapy.worker.inputs import embed_inputs, tokenize
+from ollamapy.worker.inputs import embed_inputs, read_prompt
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.pictures import Picture
 from ollamapy.worker.quantize import quantize
 from ollamapy.worker.snapshot import Snapshot
 from ollamapy.worker.speculator import Speculator
+from ollamapy.worker.vision import Projector
 
 logger = logging.getLogger("ollamapy.worker")
 
@@ -71,6 +74,7 @@ class Queued(msgspec.Struct, frozen=True):
     request: wire.Generate
     prompt: list[int]
     constraint: Constraint | None
+    pictures: dict[int, Picture]
 
 
 class QueuedEmbed(msgspec.Struct, frozen=True):
@@ -99,17 +103,25 @@ def main() -> None:
     if not isinstance(load, wire.LoadModel):
         raise SystemExit("a worker must be told to load a model first")
     inbox: Inbox = SimpleQueue()
+    threading.excepthook = _end_with_thread
     reader = Reader(frames, inbox, output, embeds=load.embeds)
     Thread(target=reader.run, name="reader", daemon=True).start()
-    llama, draft = _load(load, output)
-    reader.attach(llama)
+    llama, draft, eye = _load(load, output)
+    reader.attach(llama, eye)
     output.send(_ready(llama, draft))
     if load.embeds:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, Pulse(output))
     else:
         speculator = Speculator(draft, monotonic) if llama.can_cut and load.speculates else None
-        engine = Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator)
+        engine = Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator, retina=eye)
         _serve(engine, inbox, Snapshot(load, llama, monotonic), Pulse(output))
+
+
+def _end_with_thread(failed: ExceptHookArgs) -> None:
+    """End the process with a thread that failed: a worker that is deaf would keep its requests for ever."""
+    threading.__excepthook__(failed)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _first_task(frames: BinaryIO, output: Output) -> wire.ToWorker:
@@ -137,7 +149,7 @@ def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot, pulse: Pulse) -> No
                 snapshot.save(engine.cells)
                 os._exit(0)
             elif isinstance(message, Queued):
-                engine.add(message.request, message.prompt, message.constraint)
+                engine.add(message.request, message.prompt, message.constraint, message.pictures)
         engine.step()
         pulse.beat()
 
@@ -156,7 +168,7 @@ def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox, pulse: Pulse) -> No
         pulse.beat()
 
 
-def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | None]:
+def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | None, Projector | None]:
     reported = 0.0
 
     def report(fraction: float) -> None:
@@ -167,10 +179,11 @@ def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | Non
 
     try:
         llama = Llama(load, report)
+        eye = Projector(load.projector, llama, uses_gpu=load.n_gpu_layers != 0) if load.projector else None
         if not (load.draft and load.speculates and llama.can_cut):
-            return llama, None
+            return llama, None, eye
         small = replace(load, path=load.draft, shards=[], adapters=[], projector="", draft="")
-        return llama, DraftModel(Llama(small, report), llama)
+        return llama, DraftModel(Llama(small, report), llama), eye
     except OllamapyError as exc:
         output.send(wire.LoadFailed(exc.message))
         raise SystemExit(1) from exc
@@ -214,33 +227,37 @@ class Reader:
         self._inbox = inbox
         self._output = output
         self._embeds = embeds
-        self._loaded: SimpleQueue[Llama] = SimpleQueue()
+        self._loaded: SimpleQueue[tuple[Llama, Projector | None]] = SimpleQueue()
 
-    def attach(self, llama: Llama) -> None:
-        """Let the reader take requests for this model."""
-        self._loaded.put(llama)
+    def attach(self, llama: Llama, eye: Projector | None) -> None:
+        """Let the reader take requests for this model, with pictures for its projector."""
+        self._loaded.put((llama, eye))
 
     def run(self) -> None:
         """Read until the process ends."""
         message = _next(self._frames)
-        llama = self._loaded.get()
+        llama, eye = self._loaded.get()
         constraints = ConstraintFactory(llama)
         while True:
             try:
-                self._take(message, llama, constraints)
+                self._take(message, llama, eye, constraints)
             except OllamapyError as exc:
                 kind: wire.ErrorKind = "invalid" if isinstance(exc, InvalidInputError) else "internal"
                 self._output.send(wire.Failed(getattr(message, "id", 0), kind, exc.message))
             message = _next(self._frames)
 
-    def _take(self, message: wire.ToWorker, llama: Llama, constraints: ConstraintFactory) -> None:
+    def _take(
+        self, message: wire.ToWorker, llama: Llama, eye: Projector | None, constraints: ConstraintFactory
+    ) -> None:
         match message:
             case wire.Generate() if not self._embeds:
-                text = tokenize(llama, message.segments, add_special=message.add_special)
+                text, pictures = read_prompt(llama, message.segments, eye, add_special=message.add_special)
                 constraint = (
                     constraints.build(message.grammar, message.grammar_field) if message.grammar is not None else None
                 )
-                self._inbox.put(Queued(message, [*message.prefix_tokens, *text], constraint))
+                begin = len(message.prefix_tokens)
+                moved = {begin + index: picture for index, picture in pictures.items()}
+                self._inbox.put(Queued(message, [*message.prefix_tokens, *text], constraint, moved))
             case wire.Embed() if self._embeds:
                 self._inbox.put(QueuedEmbed(message, embed_inputs(llama, message)))
             case wire.Generate() | wire.Embed():
@@ -253,7 +270,7 @@ class Reader:
                 sleep(UNLOAD_SECONDS)  # the engine ends the process before this does
                 os._exit(0)
             case wire.Tokenize():
-                tokens = tokenize(llama, message.segments, add_special=message.add_special)
+                tokens, _ = read_prompt(llama, message.segments, eye, add_special=message.add_special)
                 self._output.send(wire.Tokens(message.id, tokens))
             case wire.Detokenize():
                 self._output.send(wire.Text(message.id, llama.detokenize(message.tokens)))

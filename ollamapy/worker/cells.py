@@ -48,10 +48,16 @@ class CellPool:
         sequence.seq_id = self._free_ids.pop()
         node = Node([], 0, -1, None)
         if self.tree:
-            node = self.tree.attach([] if sequence.is_scored else sequence.tokens[:-1], sequence.seq_id)
+            node = self.tree.attach(self._shareable(self.tree, sequence), sequence.seq_id)
         self._nodes[sequence] = node
         sequence.n_computed = sequence.n_shared = node.end
         return True
+
+    def _shareable(self, tree: PrefixTree, sequence: Sequence) -> list[int]:
+        if sequence.is_scored or sequence.is_private:
+            return []
+        tokens = sequence.tokens[:-1]
+        return tokens[: sequence.whole_prefix(tree.match(tokens))] if sequence.pictures else tokens
 
     def known_prefix(self, tokens: list[int]) -> int:
         """Return how many leading tokens need not be computed; the last one always must be."""
@@ -59,7 +65,7 @@ class CellPool:
 
     def remember(self, sequence: Sequence) -> None:
         """Put what the sequence has computed into the prefix tree, for others to share."""
-        if self.tree and sequence.n_computed > sequence.n_shared:
+        if self.tree and sequence.n_computed > sequence.n_shared and not sequence.is_private:
             node = self.tree.extend(self._nodes[sequence], sequence.tokens[: sequence.n_computed], sequence.seq_id)
             self._nodes[sequence] = node
             sequence.n_shared = node.end

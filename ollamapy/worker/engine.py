@@ -14,6 +14,7 @@ from ollamapy.worker.cells import CellPool, committed_cells
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
+from ollamapy.worker.pictures import Picture, Retina
 from ollamapy.worker.plan import Slice, StepBudget, fill_batch, plan_batch
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
@@ -50,12 +51,14 @@ class Engine:
         n_parallel: int = 0,
         speculator: Speculator | None = None,
         publisher: Publisher | None = None,
+        retina: Retina | None = None,
     ) -> None:
         self._llama = llama
         self._send = send
         self._clock = clock
         self._publisher = publisher or Publisher(llama, clock, llama.n_threads)
         self._speculator = speculator
+        self._retina = retina
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._budget = StepBudget()
@@ -76,12 +79,21 @@ class Engine:
         """Whether a step would do anything."""
         return bool(self._running or self._waiting)
 
-    def add(self, request: wire.Generate, prompt: list[int], constraint: Constraint | None = None) -> None:
-        """Queue a request with its tokenised prompt. One that can never run is answered with `Failed` at once."""
+    def add(
+        self,
+        request: wire.Generate,
+        prompt: list[int],
+        constraint: Constraint | None = None,
+        pictures: dict[int, Picture] | None = None,
+    ) -> None:
+        """Queue a request with its tokenised prompt. One that can never run is answered with `Failed` at once.
+
+        `pictures` stand at their index in the prompt, where it has their placeholders.
+        """
         context = min(request.num_ctx, self.cells.n_cells)
         if not prompt:
             self._fail(request.id, "invalid", "the prompt has no tokens; send some text")
-        elif min(prompt) < 0 or max(prompt) >= self._llama.n_vocab:
+        elif prompt[-1] < 0 or (min(prompt) < 0 and not pictures) or max(prompt) >= self._llama.n_vocab:
             error = (
                 f"the prompt has a token outside the vocabulary of {self._llama.n_vocab}; use this model's own tokens"
             )
@@ -94,12 +106,14 @@ class Engine:
             )
             self._send(wire.Step([wire.Output(request.id, "", finished=finished)], self.cells_used))
         else:
-            self._waiting.append(self._new_sequence(request, prompt, constraint))
+            self._waiting.append(self._new_sequence(request, prompt, constraint, pictures or {}))
 
-    def _new_sequence(self, request: wire.Generate, prompt: list[int], constraint: Constraint | None) -> Sequence:
+    def _new_sequence(
+        self, request: wire.Generate, prompt: list[int], constraint: Constraint | None, pictures: dict[int, Picture]
+    ) -> Sequence:
         sampler = self._llama.sampler(request.sampling)
         if sampler.penalty_window:
-            sampler.accept(prompt[-sampler.penalty_window :])
+            sampler.accept(token for token in prompt[-sampler.penalty_window :] if token >= 0)
         most = 10 * request.num_ctx
         self._largest_context = max(self._largest_context, min(request.num_ctx, self.cells.n_cells))
         return Sequence(
@@ -113,6 +127,7 @@ class Engine:
             n_prompt=len(prompt),
             constraint=constraint,
             visible=frozenset(token for text in request.visible for token in self._llama.control_token(text)),
+            pictures=pictures,
         )
 
     def cancel(self, request_id: int) -> None:
@@ -135,6 +150,8 @@ class Engine:
     def step(self) -> None:
         """Run one decode for everybody who can take part, and send what came of it."""
         self._admit()
+        if self._retina is not None:
+            self._look(self._retina)
         plan = self._with_drafts(self._plan())
         if not plan:
             return
@@ -194,6 +211,24 @@ class Engine:
         if other.id not in sequence.common_with:
             sequence.common_with[other.id] = common_prefix(sequence.tokens[:-1], other.tokens[: other.n_prompt])
         return sequence.common_with[other.id]
+
+    def _look(self, retina: Retina) -> None:
+        """Compute one picture, the first that is due: a step has time for one."""
+        sequence = next((sequence for sequence in self._running if sequence.picture is not None), None)
+        picture = sequence.picture if sequence is not None else None
+        if sequence is None or picture is None:
+            return
+        while not self.cells.make_room(picture.n_tokens):
+            self._preempt()
+            if sequence not in self._running:
+                return
+        try:
+            retina.decode(picture, sequence.seq_id, sequence.position)
+        except DecodeError as exc:
+            self._abandon(sequence, "internal", f"{exc.message}; send the request again")
+            return
+        sequence.n_computed += picture.n_tokens
+        self.cells.remember(sequence)
 
     def _plan(self) -> list[Slice]:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""

@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.pictures import Picture
+
+
+class Eye(Protocol):
+    """What reads pictures."""
+
+    def read(self, data: bytes) -> list[list[int] | Picture]:
+        """Return what stands for a picture in a prompt; raises InvalidInputError."""
+
+
+def read_prompt(
+    llama: Llama, segments: list[wire.Segment], eye: Eye | None, *, add_special: bool
+) -> tuple[list[int], dict[int, Picture]]:
+    """Return the tokens of a prompt and its pictures by the index of their first placeholder.
+
+    Raises InvalidInputError for a picture that can't be read, or that the model can't.
+    """
+    if not any(segment.image for segment in segments):
+        return tokenize(llama, segments, add_special=add_special), {}
+    if eye is None:
+        raise InvalidInputError("this model reads no pictures; send text only")
+    tokens: list[int] = []
+    pictures: dict[int, Picture] = {}
+    for index, segment in enumerate(segments):
+        if not segment.image:
+            tokens += tokenize(llama, [segment], add_special=add_special and index == 0)
+            continue
+        if index == 0 and add_special:
+            tokens += llama.tokenize("", add_special=True, parse_special=True)
+        for piece in eye.read(segment.image):
+            if isinstance(piece, Picture):
+                pictures[len(tokens)] = piece
+            tokens += piece.placeholders if isinstance(piece, Picture) else piece
+    return tokens, pictures
 
 
 def tokenize(llama: Llama, segments: list[wire.Segment], *, add_special: bool) -> list[int]:

@@ -144,6 +144,7 @@ class Llama:
         self.n_seq_max = int(api.llama_n_seq_max(self._context))
         self.n_ctx_train = int(api.llama_model_n_ctx_train(self._model))
         self.n_embd = int(api.llama_model_n_embd(self._model))
+        self.n_embd_inp = int(api.llama_model_n_embd_inp(self._model))
         self.n_embd_out = int(api.llama_model_n_embd_out(self._model))
         self.is_reranker = int(api.llama_pooling_type(self._context)) == api.LLAMA_POOLING_TYPE_RANK
         self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
@@ -171,7 +172,7 @@ class Llama:
         else:
             model = api.llama_model_load_from_file(paths[0], params)
         if not model:
-            raise LoadError(self._why("llama.cpp could not load the model file"))
+            raise LoadError(self.why("llama.cpp could not load the model file"))
         return model
 
     def _create_context(self, load: LoadModel) -> Handle:
@@ -189,7 +190,7 @@ class Llama:
         params.n_threads = params.n_threads_batch = load.n_threads or self._useful_threads()
         context = api.llama_init_from_model(self._model, params)
         if not context:
-            raise LoadError(self._why(f"llama.cpp could not create a context of {load.n_ctx} tokens"))
+            raise LoadError(self.why(f"llama.cpp could not create a context of {load.n_ctx} tokens"))
         return context
 
     def _useful_threads(self) -> int:
@@ -204,7 +205,7 @@ class Llama:
         for path in paths:
             adapter = api.llama_adapter_lora_init(self._model, os.fsencode(path))
             if not adapter:
-                raise LoadError(self._why("llama.cpp could not load the adapter"))
+                raise LoadError(self.why("llama.cpp could not load the adapter"))
             adapters.append(adapter)
         if adapters:
             handles = (api.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
@@ -212,7 +213,8 @@ class Llama:
             api.llama_set_adapters_lora(self._context, handles, len(adapters), scales)
         return adapters
 
-    def _why(self, what: str) -> str:
+    def why(self, what: str) -> str:
+        """Return what failed, with the last error of llama.cpp's log."""
         return f"{what}: {self._log.last_error}" if self._log.last_error else what
 
     @property

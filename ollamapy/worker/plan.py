@@ -62,9 +62,10 @@ def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> li
     for sequence in prompts:
         if left <= 0:
             break
-        n_tokens = min(sequence.n_left, left, MOST_SCORED if sequence.is_scored else left)
-        plan.append(Slice(sequence, n_tokens))
-        left -= n_tokens
+        n_tokens = min(sequence.n_text, left, MOST_SCORED if sequence.is_scored else left)
+        if n_tokens:
+            plan.append(Slice(sequence, n_tokens))
+            left -= n_tokens
     return plan
 
 
@@ -79,7 +80,7 @@ def fill_batch(batch: Batch, plan: Rows[Slice]) -> int:
         first = sequence.n_computed
         tokens += sequence.tokens[first : first + part.n_tokens]
         tokens += part.draft
-        positions += range(first, first + n_rows)
+        positions += range(sequence.position, sequence.position + n_rows)
         sequences += [sequence.seq_id] * n_rows
         wants_logits += [0] * (n_rows - n_wanted) + [1] * n_wanted
     n_rows = len(tokens)

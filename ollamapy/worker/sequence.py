@@ -9,6 +9,7 @@ from ollamapy.wire import Generate, Logprob
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Sampler
 from ollamapy.worker.lookahead import Lookahead
+from ollamapy.worker.pictures import Picture
 from ollamapy.worker.text import TextStream
 
 
@@ -47,11 +48,41 @@ class Sequence:
     prompt_logprobs: list[Logprob] = field(default_factory=list)
     common_with: dict[int, int] = field(default_factory=dict)
     ahead: Lookahead = field(default_factory=Lookahead)
+    pictures: dict[int, Picture] = field(default_factory=dict)
 
     @property
     def id(self) -> int:
         """The request's id."""
         return self.request.id
+
+    @property
+    def picture(self) -> Picture | None:
+        """The picture that is to be computed next, if one is."""
+        return self.pictures.get(self.n_computed)
+
+    @property
+    def n_text(self) -> int:
+        """Tokens up to the next picture that are not computed yet."""
+        return (
+            min((start for start in self.pictures if start >= self.n_computed), default=len(self.tokens))
+            - self.n_computed
+        )
+
+    @property
+    def position(self) -> int:
+        """Where the next token goes: some pictures take fewer positions than cells."""
+        seen = (picture for start, picture in self.pictures.items() if start < self.n_computed)
+        return self.n_computed - sum(picture.n_tokens - picture.n_positions for picture in seen)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody can share its cells, because positions are not indexes."""
+        return any(picture.n_tokens != picture.n_positions for picture in self.pictures.values())
+
+    def whole_prefix(self, length: int) -> int:
+        """Return a length of prefix without the beginning of a picture: one is computed as a whole."""
+        cut = (start for start, picture in self.pictures.items() if start < length < start + picture.n_tokens)
+        return next(cut, length)
 
     @property
     def n_left(self) -> int:

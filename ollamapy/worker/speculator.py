@@ -70,10 +70,10 @@ class Speculator:
     def _chances(self, sequence: Sequence) -> list[float]:
         """Look for a guess in earlier text; return its chances, or those of the draft model where that is better."""
         ahead = sequence.ahead
-        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, MOST_DRAFT_TOKENS)
+        room = _room(sequence)
+        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, MOST_DRAFT_TOKENS) if room else None
         if guess is None and self._draft is None:
             return []
-        room = _room(sequence)
         chances = ahead.chances(guess)[:room] if guess is not None else []
         if self._draft is not None:
             drafted = ahead.draft_hits.chances(0, min(room, DRAFT_TOKENS))
@@ -115,6 +115,8 @@ def _with_draft(part: Slice, n_tokens: int) -> Slice:
 
 def _room(sequence: Sequence) -> int:
     """How many guessed tokens the request allows: its answer must end, and its context shift, where they would."""
+    if sequence.pictures:  # earlier text has placeholders in it, and positions may differ from indexes
+        return 0
     wanted = sequence.request.draft_tokens
     left = min(sequence.max_tokens - sequence.n_generated - 1, sequence.context - len(sequence.tokens))
     return max(min(left, MOST_DRAFT_TOKENS if wanted < 0 else min(wanted, MOST_DRAFT_TOKENS)), 0)

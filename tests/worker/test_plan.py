@@ -9,7 +9,7 @@ from ollamapy.worker.plan import MIN_CHUNK, MOST_SCORED, StepBudget, plan_batch
 
 
 def sequence(n_left: int, *, decoding: bool = False, scored: bool = False) -> Any:
-    return SimpleNamespace(n_left=n_left, is_decoding=decoding, is_scored=scored)
+    return SimpleNamespace(n_left=n_left, n_text=n_left, is_decoding=decoding, is_scored=scored)
 
 
 def sizes(plan: list[Any]) -> list[int]:
