@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ollamapy import wire
 from ollamapy.actions.load import load_message, wish_for
-from ollamapy.actions.models import ResolvedModel
 from ollamapy.actions.plan import Plan, find_plan
 from ollamapy.actions.sampling import merge_options
 from ollamapy.actions.services import Services
@@ -49,11 +48,7 @@ async def estimate_model(services: Services, asked: str, options: Options) -> Es
     chosen = merge_options(options, found.model.options, Options())
     load = load_message(found.header, chosen, services.settings)
     placed = _place(services, found.header, found.shape, load, chosen, machine)
-    return _record(str(found.model.name), found.shape, load, machine, placed, _is_stored(found))
-
-
-def _is_stored(found: ResolvedModel) -> bool:
-    return found.model.weights.exists()
+    return _record(str(found.model.name), found.shape, load, machine, placed, True)
 
 
 def _place(

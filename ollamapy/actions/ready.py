@@ -15,11 +15,11 @@ from ollamapy.types import Options
 async def check_ready(services: Services, asked: str) -> None:
     """Return if requests can be served: a worker starts, the store is readable, and the model named, if one is, fits.
 
-    Raises the error that a request would get, or ServiceError.
+    Raises the error that a request would get, LoadError where no worker starts, ServiceError while shutting down.
     """
     services.scheduler.check_alive()
-    machine = await services.scheduler.machine(empty=True)
     await asyncio.to_thread(services.store.list_manifests)
+    await services.probe_worker()
     if not asked:
         return
     found = await services.models.resolve(services.store, asked)
@@ -27,6 +27,6 @@ async def check_ready(services: Services, asked: str) -> None:
     if any(loaded.spec.key == spec.key and loaded.state == "ready" for loaded in services.scheduler.loaded()):
         return
     if spec.shape is not None:
-        placed = place(spec.shape, spec.load, spec.wish, machine)
+        placed = place(spec.shape, spec.load, spec.wish, await services.scheduler.machine(empty=True))
         if isinstance(placed, Misfit):
             raise ModelTooLargeError(f"{spec.name} does not fit: {placed.reason}")

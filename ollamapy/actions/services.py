@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,6 +21,7 @@ from ollamapy.scheduler.spec import Lease, LoadedModel, LoadSpec, WaitingRequest
 from ollamapy.store import Store
 
 RunFileTask = Callable[[wire.FileTask], AsyncGenerator[wire.FileProgress, None]]
+Probe = Callable[[], Awaitable[object]]
 
 
 class Scheduler(Protocol):
@@ -61,6 +62,9 @@ class Services:
     remotes: Remotes = field(default_factory=lambda: Remotes(offline=True))
     templates: TemplateCache = field(default_factory=TemplateCache)
     run_file_task: RunFileTask = field(default_factory=lambda: WorkerPool(keep_spare=False).run_file_task)
+    probe_worker: Probe = field(
+        default_factory=lambda: WorkerPool(keep_spare=False).measure
+    )  # raises where none starts
     grammar_check: GrammarCheck = field(default_factory=GrammarCheck)
     translating: dict[Digest, asyncio.Lock] = field(default_factory=dict)
     plain_files: set[Digest] = field(default_factory=set)

@@ -103,7 +103,16 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
 
     remotes = Remotes.of(settings)
     models = ModelCache(settings.go_template)
-    services = Services(settings, store, scheduler, time.monotonic, models, remotes, run_file_task=pool.run_file_task)
+    services = Services(
+        settings,
+        store,
+        scheduler,
+        time.monotonic,
+        models,
+        remotes,
+        run_file_task=pool.run_file_task,
+        probe_worker=pool.measure,
+    )
     tell = partial(notify, settings.supervisor.notify_address)
     return DaemonServer(build_app(services, begin, close), settings.drain_seconds, tell)
 

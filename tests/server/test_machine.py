@@ -71,6 +71,16 @@ def test_ready_tells_whether_a_model_could_be_served(small):
     assert (absent.status_code, absent.json()["reason"]) == (503, "model 'nope' not found")
 
 
+def test_a_daemon_whose_workers_do_not_start_is_not_ready(tmp_path):
+    with running(tmp_path, fake_worker_command("--hello=crash", "--last-words=error: no libllama")) as daemon:
+        assert daemon.client.get("/health").status_code == 200
+        told = daemon.client.get("/ready")
+        assert told.status_code == 503
+        assert told.json()["reason"] == (
+            "a worker process exited with code 3 before it told its devices: error: no libllama"
+        )
+
+
 def test_a_loaded_model_says_why_it_is_there(small):
     small.client.post("/api/generate", json={"model": "wren", "prompt": "x", "stream": False})
     (line,) = small.client.get("/api/ps").json()["models"]
