@@ -226,11 +226,14 @@ def test_a_file_with_a_template_for_tools_uses_it_where_there_are_some(
 
 
 def test_the_arguments_of_a_call_stream_while_they_are_written(real: Daemon) -> None:
-    body = {"model": "wren", "messages": ASK, "tools": [TOOL], "tool_choice": "required", "stream": True}
+    city = {"type": "string", "pattern": "^[a-z]{24}$"}  # which leaves the model something to write
+    parameters = {"type": "object", "properties": {"city": city}, "required": ["city"]}
+    tool = {"type": "function", "function": {**TOOL["function"], "parameters": parameters}}
+    body = {"model": "wren", "messages": ASK, "tools": [tool], "tool_choice": "required", "stream": True}
     events = [json.loads(event) for event in real.events("/v1/chat/completions", body) if event != "[DONE]"]
     pieces = [call for event in events for call in event["choices"][0]["delta"].get("tool_calls") or []]
     assert len(pieces) > 3
-    assert json.loads(whole_calls(pieces)[0]["function"]["arguments"])["city"]
+    assert len(json.loads(whole_calls(pieces)[0]["function"]["arguments"])["city"]) == 24
 
 
 @EACH_API
