@@ -1,7 +1,8 @@
 """Shows the spans of a Markdown line (emphasis, code, links) while the line is still being written: pure.
 
 A span is held back until its closing mark has come, so that nothing that was shown is ever taken back, and a mark that
-is never closed stands as it was written. Source: CommonMark 0.31, section 6, without what a terminal can't show.
+is never closed stands as it was written. Source: CommonMark 0.31, section 6, without what a terminal can't show, and
+with one exception: `__name__` is a name of Python's, not a name in bold.
 """
 
 from __future__ import annotations
@@ -118,7 +119,10 @@ def _read_emphasis(text: str, run: str, before: str, *, is_end: bool) -> tuple[s
     behind = rf"[\w{mark}]" if run[0] == "_" else mark
     close = re.compile(rf"(?<![\s\\{mark}]){re.escape(run)}(?!{behind})").search(text, len(run) + 1)
     if close and (is_end or close.end() < len(text)):
-        return styled(_EMPHASIS[run], inline(text[len(run) : close.start()])), close.end()
+        content = text[len(run) : close.start()]
+        if run == "__" and content.isidentifier():
+            return text[: close.end()], close.end()
+        return styled(_EMPHASIS[run], inline(content)), close.end()
     return (run, len(run)) if is_end else None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ollamapy.cli import render
 from ollamapy.cli.human import size_words
+from ollamapy.cli.wrap import cut, display_width
 from ollamapy.dialects.native import ProgressRecord
 
 BAR_COLUMNS = 20
@@ -58,10 +59,10 @@ class Row:
         for bar_columns in (BAR_COLUMNS, 0):
             words = transfer_words(self.done, self.total, self.rate, bar_columns)
             text = f"{self.label} {words}".rstrip()
-            if len(text) <= columns:
+            if display_width(text) <= columns:
                 return text
-        room = max(columns - len(words) - 2, 1)
-        return f"{self.label[:room]}… {words}".rstrip()[:columns]
+        label = cut(self.label, max(columns - len(words) - 2, 1))
+        return cut(f"{label}… {words}".rstrip(), columns)
 
 
 class Progress:
@@ -115,7 +116,10 @@ class Progress:
             count += 1
         self._complete.update(row.label for row in self._rows[:count] if row.is_complete)
         finished, self._rows = ([], self._rows[-1:]) if self._is_transient else (self._rows[:count], self._rows[count:])
-        region.draw([row.line(columns) for row in finished], [row.line(columns) for row in self._rows])
+        region.draw(
+            [row.line(columns) if row.total else row.label for row in finished],
+            [row.line(columns) for row in self._rows],
+        )
 
     def _is_over(self, row: Row, current: str) -> bool:
         return row.is_complete or (row.label != current and not row.total)

@@ -99,3 +99,10 @@ def display_width(text: str) -> int:
         return len(plain)
     width = int(wcswidth(plain))
     return width if width >= 0 else sum(max(int(wcwidth(character)), 0) for character in plain)
+
+
+def cut(text: str, columns: int) -> str:
+    """Return the beginning of a text that fits into that many columns."""
+    while display_width(text) > columns:
+        text = text[:-1]
+    return text

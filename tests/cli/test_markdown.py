@@ -38,6 +38,7 @@ def plain(text: str, columns: int = 40) -> str:
         ("**a** b", f"{B}a{N} b"),
         ("*a* _b_", f"{IT}a\x1b[23m {IT}b\x1b[23m"),
         ("***a***", f"{B}{IT}a\x1b[23m{N}"),
+        ("__a b__", f"{B}a b{N}"),
         ("~~a~~", "\x1b[9ma\x1b[29m"),
         ("`a*b*`", f"{C}a*b*\x1b[39m"),
         ("`` a`b ``", f"{C}a`b\x1b[39m"),
@@ -58,8 +59,9 @@ def test_spans_and_blocks_have_their_styles(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "2 * 3 * 4", "a**", "snake_case_name", "**open", "`open", "_", "[x] done", "[a](b", "\\ x", "5) no",
-        "#tag", "a | b", "~x~", "-5 is negative", "**", "f(*args, **kwargs)", "1", "+", "", "|", "````",
+        "2 * 3 * 4", "a**", "the __init__ method", "snake_case_name", "**open", "`open", "_", "[x] done", "[a](b",
+        "\\ x", "5) no", "#tag", "a | b", "~x~", "-5 is negative", "**", "f(*args, **kwargs)", "1", "+", "", "|",
+        "````",
     ],
 )  # fmt: skip
 def test_what_is_no_markdown_stands_as_it_is_written(text: str) -> None:

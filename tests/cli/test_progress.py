@@ -82,6 +82,9 @@ def test_a_row_gives_up_its_bar_and_then_its_label_but_not_its_numbers() -> None
     assert row.line(60) == "copying file sha256:0123456789abcdef  25% 500 MB/2 GB"
     assert row.line(30) == "copying file…  25% 500 MB/2 GB"
     assert len(row.line(5)) == 5
+    wide = Row("reading " + "日本" * 10 + ".gguf")
+    wide.move(1, 2, 0.0)
+    assert wide.line(30) == "reading 日本日本…  50% 1 B/2 B"
 
 
 def test_on_a_terminal_steps_that_overlap_are_rows_of_their_own(ollamapy: Command, fake: FakeOllama) -> None:
@@ -89,6 +92,7 @@ def test_on_a_terminal_steps_that_overlap_are_rows_of_their_own(ollamapy: Comman
     fake.remote.add("far")
     fake.pull_steps = [
         {"status": "pulling manifest"},
+        {"status": f"a note of {'x' * 100}"},
         *({**layer, "completed": count} for count in (10**9, 15 * 10**8) for layer in layers),
         {**layers[1], "completed": 2 * 10**9},
         {**layers[0], "completed": 2 * 10**9},
@@ -99,6 +103,8 @@ def test_on_a_terminal_steps_that_overlap_are_rows_of_their_own(ollamapy: Comman
         assert screen.wait_for_end() == 0
         assert screen.lines == [
             "pulling manifest",
+            f"a note of {'x' * 90}",
+            "x" * 10,
             f"pulling aaa 100% ▕{'█' * 20}▏ 2 GB/2 GB",
             f"pulling bbb 100% ▕{'█' * 20}▏ 2 GB/2 GB",
             "success",

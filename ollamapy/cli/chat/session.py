@@ -85,7 +85,8 @@ class Chat:
             render.line()
         except OllamapyError as exc:
             self._tell(exc)
-        self._last = speaker.last or self._last
+        if speaker.last is not None and speaker.last.done:
+            self._last = speaker.last
         self._look_at_context()
         if speaker.message.content:
             self.messages = (*asked, speaker.message)

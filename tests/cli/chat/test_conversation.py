@@ -127,7 +127,13 @@ def test_the_line_below_tells_speed_context_and_cache(ollamapy: Command, fake: F
     with ollamapy.on_screen("run", "wren:latest") as screen:
         screen.wait_until(lambda: screen.lines[-1] == " wren:latest")
         screen.enter("hello")
-        screen.wait_for(" wren:latest · 10.0 tokens/s · context 14 of 2048 (0%) · 3 cached")
+        told = " wren:latest · 10.0 tokens/s · context 14 of 2048 (0%) · 3 cached"
+        screen.wait_for(told)
+        screen.enter("endless")
+        screen.wait_for("more more ")
+        screen.type("\x03")
+        screen.wait_for_prompt()
+        screen.wait_until(lambda: screen.lines[-1] == told, "the same line")
 
 
 def test_markdown_is_shown_as_what_it_means_and_wrapped_by_width(ollamapy: Command) -> None:
