@@ -29,6 +29,9 @@ def worker_command(search_path: Sequence[str], module: str = "ollamapy.worker") 
 WORKER_COMMAND = worker_command(sys.path)
 CONVERT_COMMAND = worker_command(sys.path, "ollamapy.convert")
 
+SWAPPING_SECONDS = 60.0  # who loads again within that time is likely to do so once more
+QUICK_SECONDS = 0.2
+
 _log = logging.getLogger("ollamapy.runner")
 
 
@@ -36,7 +39,8 @@ class WorkerPool:
     """Makes runners and keeps at most one spare worker, which has imported everything and waits for its model.
 
     The spare is started some seconds after a load finished, so that an idle daemon stays small and the first answer
-    is not disturbed; a spare that died is replaced by a fresh worker when one is needed.
+    is not disturbed, and at once where models are swapped. A spare that died is replaced by a fresh worker when one is
+    needed.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class WorkerPool:
         self._command = tuple(command)
         self._keep_spare = keep_spare
         self._is_closed = self._is_spawning = False
+        self._loaded_at = -math.inf
         self._load_timeout_seconds = load_timeout_seconds
         self._step_timeout_seconds = step_timeout_seconds
         self._spare_delay_seconds = spare_delay_seconds
@@ -155,8 +160,12 @@ class WorkerPool:
         return await spawn_worker(self._command, self._grace)
 
     def _plan_refill(self) -> None:
+        now = asyncio.get_running_loop().time()
+        is_swapping = now - self._loaded_at < SWAPPING_SECONDS
+        self._loaded_at = now
         if self._keep_spare and self.spare_pid is None and (self._refill is None or self._refill.done()):
-            self._refill = asyncio.create_task(self._start_spare(self._spare_delay_seconds))
+            delay = min(self._spare_delay_seconds, QUICK_SECONDS) if is_swapping else self._spare_delay_seconds
+            self._refill = asyncio.create_task(self._start_spare(delay))
 
     async def _start_spare(self, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)

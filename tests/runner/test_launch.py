@@ -133,3 +133,15 @@ async def test_a_spare_can_be_had_at_once() -> None:
     await pool.close()
     pool.warm()
     assert await pool.wait_spare() is None
+
+
+async def test_who_swaps_models_gets_the_next_spare_at_once() -> None:
+    pool = WorkerPool(fake_worker_command(), keep_spare=True, spare_delay_seconds=1000)
+    first, second = pool.runner("first", LOAD), pool.runner("second", LOAD)
+    await first.start()
+    pool.warm()
+    assert await pool.wait_spare() is not None
+    await second.start()
+    assert await pool.wait_spare() not in (None, second.pid)
+    for ending in (first.stop(), second.stop(), pool.close()):
+        await ending
