@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.screen import Screen
-from tests.cli.terminal import Terminal
 from tests.fakes.ollama_api import FakeOllama, serving
 
 
@@ -69,10 +68,6 @@ class Command:
             process.kill()
             with process:  # closes the pipes and waits
                 pass
-
-    def on_terminal(self, *words: str, **environ: str) -> Terminal:
-        """Start the command on a terminal."""
-        return Terminal(self.argv(*words), self.checkout, {**self.environ, **environ})
 
     def on_screen(self, *words: str, columns: int = 100, lines: int = 50, **environ: str) -> Screen:
         """Start the command on a terminal whose screen is emulated."""

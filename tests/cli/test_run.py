@@ -92,20 +92,19 @@ def test_think_and_format_have_their_words() -> None:
 
 def test_on_a_terminal_the_answer_is_wrapped_and_thinking_dimmed(ollamapy: Command) -> None:
     words = " ".join(["seven77"] * 12)
-    with ollamapy.on_terminal("run", "thinker:latest", f"think {words}", COLUMNS="40") as terminal:
-        text, code = terminal.read_to_end()
-    assert code == 0
-    assert "\x1b[2mThinking...\r\nLet me see.\r\n...done thinking.\r\n\r\n\x1b[0m" in text
-    assert "think seven77 seven77 seven77 \r\nseven77" in text
+    with ollamapy.on_screen("run", "thinker:latest", f"think {words}", columns=40) as screen:
+        assert screen.wait_for_end() == 0
+        assert b"\x1b[2mThinking...\r\nLet me see.\r\n...done thinking.\r\n\r\n\x1b[0m" in screen.raw
+        assert "think seven77 seven77 seven77\nseven77" in screen.text
 
 
 def test_no_color_and_nowordwrap_are_honoured(ollamapy: Command) -> None:
     words = " ".join(["seven77"] * 12)
     run = ("run", "thinker:latest", f"think {words}", "--nowordwrap")
-    with ollamapy.on_terminal(*run, COLUMNS="40", NO_COLOR="1") as terminal:
-        text, _ = terminal.read_to_end()
-    assert "\x1b[2m" not in text
-    assert f"think {words}" in text
+    with ollamapy.on_screen(*run, columns=40, NO_COLOR="1") as screen:
+        screen.wait_for_end()
+        assert b"\x1b[2m" not in screen.raw
+        assert f"think {words}".encode() in screen.raw
 
 
 def test_markdown_is_shown_on_a_terminal_alone_and_can_be_switched_off(ollamapy: Command) -> None:
