@@ -33,6 +33,7 @@ def bound_template(tree: nodes.Template) -> nodes.Template:
 
 class _Bounding(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
+        _end_early(node)
         self.generic_visit(node)
         if node.test is None and not _asks_for_loop(node):  # cheaper, and some templates have loops in loops
             node.iter = _filter(node.iter, WALKED, node.lineno)
@@ -80,6 +81,26 @@ class _Bounding(NodeTransformer):
             for operand in node.ops:
                 operand.expr = _filter(operand.expr, COMPARED, node.lineno)
         return node
+
+
+def _end_early(node: nodes.For) -> None:
+    """End a loop that does nothing any more: all of it stands under a flag which nothing but itself can change.
+
+    Templates that look back for one message go on through all the others, for each message again.
+    """
+    if node.recursive or node.else_ or len(node.body) != 1:
+        return
+    condition = node.body[0]
+    if isinstance(condition, nodes.If) and not (condition.elif_ or condition.else_) and _is_flag(condition.test, node):
+        condition.else_ = [nodes.Break(lineno=condition.lineno)]
+
+
+def _is_flag(test: nodes.Node, loop: nodes.For) -> bool:
+    """Return whether a test is `not thing.flag` of a thing that is not the loop's own."""
+    flag = test.node if isinstance(test, nodes.Not) else test
+    if not isinstance(flag, nodes.Getattr) or not isinstance(flag.node, nodes.Name):
+        return False
+    return flag.node.name != "loop" and flag.node.name not in {name.name for name in _names(loop.target)}
 
 
 def _asks_for_loop(node: nodes.For) -> bool:

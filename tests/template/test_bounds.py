@@ -181,3 +181,40 @@ def test_output_is_bounded() -> None:
     with pytest.raises(TemplateError, match="wrote more than 10 characters"):
         JinjaTemplate("12345{{ '678901' }}").render({}, Meter(Bounds(output_chars=10)))
     assert JinjaTemplate("12345{{ '67890' }}").render({}, Meter(Bounds(output_chars=10))) == "1234567890"
+
+
+LOOKING_BACK = """
+{%- for i in range(n) -%}
+    {%- set seen = namespace(found=false, at=none) -%}
+    {%- for j in range(n) -%}
+        {%- if not seen.found -%}
+            {%- if j >= i % 3 -%}{%- set seen.at = j -%}{%- set seen.found = true -%}{%- endif -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- seen.at -}}
+{%- endfor -%}
+"""
+
+
+def test_a_loop_that_looks_for_one_thing_costs_no_more_than_finding_it() -> None:
+    n = 3000  # all steps together, nine million, would exceed the bounds
+    assert JinjaTemplate(LOOKING_BACK).render({"n": n}) == "012" * (n // 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{% for x in [1, 0, 2] %}{% if x %}{{ x }}{% endif %}{% endfor %}", "12"),
+        ("{% for m in rows %}{% if m.on %}{{ m.v }}{% endif %}{% endfor %}", "13"),
+        ("{% for x in [1, 2] %}{% if other.on %}{{ x }}{% endif %}{% endfor %}", "12"),
+        ("{% for x in [1, 2] %}{% if not other.on %}{{ x }}{% endif %}{% endfor %}", ""),
+        ("{% for x in [1, 2] %}{% if not other.on %}{{ x }}{% else %}-{% endif %}{% endfor %}", "--"),
+        ("{% for x in [1, 2] %}{% if not other.on %}{{ x }}{% endif %}.{% endfor %}", ".."),
+        ("{% for x in [1, 2] %}{% if loop.first %}{{ x }}{% endif %}{% else %}none{% endfor %}", "1"),
+        ("{% for x in [1, 2] %}{% if loop.last %}{{ x }}{% endif %}{% endfor %}", "2"),
+        ("{% for other in rows %}{% if other.on %}{{ other.v }}{% endif %}{% endfor %}", "13"),
+    ],
+)
+def test_other_loops_go_on_to_their_end(source: str, expected: str) -> None:
+    rows = [{"on": True, "v": 1}, {"on": False, "v": 2}, {"on": True, "v": 3}]
+    assert JinjaTemplate(source).render({"rows": rows, "other": {"on": True}}) == expected
