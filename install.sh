@@ -502,19 +502,26 @@ uninstall() {
         rm -rf "$logs"
         rmdir "$(dirname "$logs")" 2>/dev/null || :
     esac
+    [ ! -d "$state" ] || { # known prefixes: what was said to models is in them
+        rm -f "$state"/*.state "$state/key"
+        rmdir "$state" "$(dirname "$state")" 2>/dev/null || :
+    }
     say "Removed ollamapy from $prefix."
     remove_models
 }
 
-find_data() { # sets models and logs: where the installed ollamapy keeps them
+find_data() { # sets models, logs and state: where the installed ollamapy keeps them
     for installed in "$lib"/env-*/bin/python; do
         data=$("$installed" -c '
 import os, platformdirs
 from ollamapy.config import read_settings
-print(read_settings(os.environ).models_dir)
-print(platformdirs.user_log_path("ollamapy", appauthor=False))' 2>/dev/null) || continue
+settings = read_settings(os.environ)
+print(settings.models_dir)
+print(platformdirs.user_log_path("ollamapy", appauthor=False))
+print(settings.state_dir or "")' 2>/dev/null) || continue
         models=$(printf '%s\n' "$data" | sed -n 1p)
         logs=$(printf '%s\n' "$data" | sed -n 2p)
+        state=$(printf '%s\n' "$data" | sed -n 3p)
     done
 }
 
@@ -655,7 +662,7 @@ enter_checkout() { # sets checkout and version
 }
 
 job=install run_demo=no as_service=no assume_yes=no modify_path=yes dry_run=no prefix="" requested=auto
-child="" unfinished="" scratch="" made="" lib=/nonexistent models="" logs=""
+child="" unfinished="" scratch="" made="" lib=/nonexistent models="" logs="" state=""
 marker="# added by ollamapy's install.sh"
 os=$(uname -s)
 start_dir=$(pwd)
