@@ -40,7 +40,8 @@ class Daemon:
 @contextmanager
 def running(folder: Path, command: Sequence[str] = WORKER_COMMAND, **settings: object) -> Iterator[Daemon]:
     """Run a daemon in a thread of this process until the block ends."""
-    configured = Settings(host=HostAddress(port=0), models_dir=folder / "models", state_dir=folder / "state", offline=True)
+    own = {"models_dir": folder / "models", "state_dir": folder / "state"}
+    configured = Settings(host=HostAddress(port=0), offline=True, **own)
     configured = replace(configured, **settings)
     store = Store(configured.models_dir)
     with bind(configured) as listener:
