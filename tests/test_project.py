@@ -121,7 +121,7 @@ def test_dependencies_are_ranges_and_tools_are_pinned() -> None:
 
 def test_the_dependencies_are_exactly_what_is_imported() -> None:
     """httptools and uvloop are the exceptions: uvicorn finds them by itself."""
-    modules = {"llama-cpp-python": "llama_cpp"}
+    modules = {"pillow": "PIL", "llama-cpp-python": "llama_cpp"}
     declared = {re.split(r"[<>=;\[\s]", d)[0] for d in PROJECT["project"]["dependencies"]} - {"httptools", "uvloop"}
     imported: set[str] = set()
     for path in SOURCES:
