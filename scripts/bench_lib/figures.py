@@ -14,7 +14,8 @@ from bench_lib.load import Exchange
 class Figures:
     """One server in one scenario of one round. Times are milliseconds; rates count the servers' own token counts.
 
-    `foreign_share` is the part of the machine's processor time that other programs took meanwhile, 0 to 1.
+    `foreign_share` is the part of the machine's processor time that other programs took meanwhile, 0 to 1. The last two
+    are the gaps of streams before a long prompt is sent and while it is computed.
     """
 
     tokens_per_second: float
@@ -29,6 +30,8 @@ class Figures:
     failures: int
     cpu_seconds: float = 0.0
     foreign_share: float = 0.0
+    quiet_gap_p95_ms: float = float("nan")
+    prefill_gap_p95_ms: float = float("nan")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -43,9 +46,16 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def measure(
-    exchanges: Sequence[Exchange], num_predict: int, cpu_seconds: float = 0.0, foreign_share: float = 0.0
+    exchanges: Sequence[Exchange],
+    num_predict: int,
+    cpu_seconds: float = 0.0,
+    foreign_share: float = 0.0,
+    first_long_client: int | None = None,
 ) -> Figures:
-    """Return the figures of one run; failed exchanges count as failures and nowhere else."""
+    """Return the figures of one run; failed exchanges count as failures and nowhere else.
+
+    Clients from `first_long_client` on send the long prompts.
+    """
     good = [exchange for exchange in exchanges if not exchange.error and exchange.times]
     gaps = [1000 * (after - before) for exchange in good for before, after in pairwise(exchange.times)]
     waits = [1000 * (exchange.times[0] - exchange.sent) for exchange in good]
@@ -64,7 +74,21 @@ def measure(
         failures=len(exchanges) - len(good),
         cpu_seconds=cpu_seconds,
         foreign_share=foreign_share,
+        **gaps_around(good, first_long_client),
     )
+
+
+def gaps_around(exchanges: Sequence[Exchange], first_long_client: int | None) -> dict[str, float]:
+    """Return the p95 gaps of the short streams before the first long prompt was sent and until its first token."""
+    if first_long_client is None:
+        return {}
+    long = min((e for e in exchanges if e.client >= first_long_client), key=lambda e: e.sent, default=None)
+    if long is None:
+        return {}
+    pairs = [pair for e in exchanges if e.client < first_long_client for pair in pairwise(e.times)]
+    quiet = [1000 * (after - before) for before, after in pairs if after <= long.sent]
+    beside = [1000 * (after - before) for before, after in pairs if after > long.sent and before < long.times[0]]
+    return {"quiet_gap_p95_ms": percentile(quiet, 95), "prefill_gap_p95_ms": percentile(beside, 95)}
 
 
 def steady_rate(exchanges: Sequence[Exchange]) -> float:

@@ -109,7 +109,10 @@ def _http_request(plan: Plan, request: Request) -> bytes:
 
 
 def read_exchange(client: int, sent: float, pieces: list[tuple[float, bytes]], error: str = "") -> Exchange:
-    """Return what the pieces say: NDJSON of Ollama's /api/generate, or events of llama-server's /completion."""
+    """Return what the pieces say: lines of /api/generate, or events of llama-server's /completion or OpenAI's routes.
+
+    The latter don't tell how many tokens they are; each event is counted as one.
+    """
     exchange = Exchange(client, sent=sent, ended=pieces[-1][0] if pieces else sent, error=error)
     raw = b"".join(data for _, data in pieces)
     ends, total = [], 0
@@ -123,12 +126,16 @@ def read_exchange(client: int, sent: float, pieces: list[tuple[float, bytes]], e
             continue
         if "error" in event:
             exchange.error = exchange.error or json.dumps(event["error"])
-        if event.get("response") or event.get("content"):
+        choice = (event.get("choices") or [{}])[0]
+        if event.get("response") or event.get("content") or choice.get("text"):
             exchange.times.append(pieces[bisect_left(ends, end)][0])
         if event.get("done") or event.get("stop"):
             is_complete = True
             exchange.completion_tokens = event.get("eval_count") or event.get("tokens_predicted") or 0
             exchange.prompt_tokens = event.get("prompt_eval_count") or event.get("tokens_evaluated") or 0
+        if choice.get("finish_reason"):
+            is_complete = True
+            exchange.completion_tokens = len(exchange.times)
     if not is_complete and not exchange.error:
         exchange.error = "the answer ended early: " + raw[:200].decode(errors="replace")
     return exchange

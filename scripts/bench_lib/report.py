@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from bench_lib.figures import Figures, median_figures, round_ratios
+from bench_lib.plot import write_plot
 from bench_lib.runs import RoundResult
 from bench_lib.scenarios import Scenario
 from bench_lib.targets import TEMPERATURE, TOP_K, TOP_P, Setup
@@ -24,6 +25,8 @@ FIGURE_TITLES = {
     "gap_p95_ms": "gap between tokens, p95, ms",
     "ttft_p50_ms": "time to first token, p50, ms",
     "ttft_p95_ms": "time to first token, p95, ms",
+    "quiet_gap_p95_ms": "gap between tokens, p95, ms, before the long prompt",
+    "prefill_gap_p95_ms": "gap between tokens, p95, ms, while it is computed",
     "cpu_seconds": "processor seconds",
     "foreign_share": "share of the processors that other programs took",
     "short_answers": "answers shorter than asked for",
@@ -76,6 +79,15 @@ def write_report(report: Report, machine_facts: Mapping[str, str], folder: Path)
     content = {"machine": machine_facts, **asdict(report)}
     (folder / "bench.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
     (folder / "bench.md").write_text(text)
+    medians = {
+        name: {
+            scenario.name: median_figures(rounds_by_target(report.results, scenario.name)[name])
+            for scenario in report.scenarios
+            if name in rounds_by_target(report.results, scenario.name)
+        }
+        for name in report.how
+    }
+    write_plot(medians, [scenario.name for scenario in report.scenarios], report.peak_rss, folder / "bench.svg")
     return text
 
 
@@ -93,7 +105,7 @@ def to_markdown(report: Report, machine_facts: Mapping[str, str]) -> str:
     ]
     for scenario in report.scenarios:
         lines += scenario_section(report, scenario)
-    lines += engine_section(report) + once_section(report)
+    lines += constrained_section(report) + engine_section(report) + once_section(report)
     return "\n".join(lines)
 
 
@@ -109,6 +121,7 @@ def scenario_section(report: Report, scenario: Scenario) -> list[str]:
         [title, *(format_number(median_figures(rounds[name])[key]) for name in names)]
         + ["" if key in NO_RATIO else format_ratios(round_ratios(rounds[base], rounds[peer], key)) for peer in peers]
         for key, title in FIGURE_TITLES.items()
+        if not key.endswith("_gap_p95_ms") or scenario.long_clients
     ]
     lines = [f"## {describe(scenario)}", "", *table(head, rows)]
     if scenario.name in report.batched_bench:
@@ -116,6 +129,17 @@ def scenario_section(report: Report, scenario: Scenario) -> list[str]:
         mine = median_figures(rounds[base])["steady_tokens_per_second"]
         lines += ["", f"llama-batched-bench, no sampling: {rate:.1f} tokens/s; {base} reaches {mine / rate:.3f} of it."]
     return [*lines, ""]
+
+
+def constrained_section(report: Report) -> list[str]:
+    """Return the lines about what being held to a schema costs each server, where free text was taken too."""
+    held, free = rounds_by_target(report.results, "json"), rounds_by_target(report.results, "4")
+    rows = [
+        [name, format_ratios(round_ratios(held[name], free[name], "tokens_per_second"))]
+        for name in held
+        if len(held[name]) == len(free.get(name, ()))
+    ]
+    return ["## JSON held to a schema / free text, tokens/s", "", *table(["server", "ratio"], rows), ""] if rows else []
 
 
 def engine_section(report: Report) -> list[str]:
@@ -151,6 +175,8 @@ def describe(scenario: Scenario) -> str:
     text += f", {scenario.requests} x {scenario.num_predict} tokens each, prompts of {scenario.prompt_words} words"
     if scenario.shared_words:
         text += f" behind {scenario.shared_words} shared ones"
+    if scenario.is_constrained:
+        text += ", held to a JSON schema"
     if scenario.long_clients:
         text += f"; {scenario.long_clients} of them {scenario.long_words} words"
         text += f", {scenario.long_delay_seconds:g} s later"

@@ -18,6 +18,7 @@ from statistics import median
 from bench_lib.figures import Figures, measure
 from bench_lib.load import Exchange, Plan
 from bench_lib.processes import CHECKOUT, ServerError, busy_seconds, current_rss, log_tail, process_tree
+from bench_lib.python_server import PythonServer
 from bench_lib.scenarios import Prompt, Scenario, make_prompts, make_requests
 from bench_lib.targets import (
     TEMPERATURE,
@@ -31,7 +32,7 @@ from bench_lib.targets import (
     first_token_seconds,
 )
 
-Target = NativeTarget | LlamaServer
+Target = NativeTarget | LlamaServer | PythonServer
 SETTLE_SECONDS = 1.0
 LIST_RUNS = 10
 COLD_RUNS = 3
@@ -96,7 +97,8 @@ def ask(target: Target, server: Running, scenario: Scenario, number: int) -> Fig
     cpu = server.cpu_seconds() - before
     foreign = busy_seconds() - busy_before - cpu - (own_seconds() - own_before)
     share = foreign / ((time.perf_counter() - began) * (os.cpu_count() or 1))
-    return measure(exchanges, scenario.num_predict, cpu, max(share, 0.0))
+    first_long = scenario.clients - scenario.long_clients if scenario.long_clients else None
+    return measure(exchanges, scenario.num_predict, cpu, max(share, 0.0), first_long)
 
 
 def ask_in_peace(target: Target, server: Running, scenario: Scenario, number: int, most_foreign: float) -> Figures:

@@ -18,13 +18,31 @@ WORD_LIST = (
 WORDS = WORD_LIST.split()
 
 
+RECORDS: dict[str, object] = {
+    "type": "array",
+    "minItems": 100,
+    "maxItems": 100,
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"enum": ["Ada", "Grace", "Edsger", "Barbara", "Donald"]},
+            "age": {"type": "integer", "minimum": 0, "maximum": 120},
+            "is_active": {"type": "boolean"},
+        },
+        "required": ["name", "age", "is_active"],
+        "additionalProperties": False,
+    },
+}  # longer than any answer may be, so that none ends before num_predict
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt and how many tokens its answer shall have."""
+    """A prompt and how many tokens its answer shall have; with a `schema`, what the answer is held to."""
 
     text: str
     num_predict: int
     delay_seconds: float = 0.0
+    schema: dict[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +62,12 @@ class Scenario:
     long_clients: int = 0
     long_words: int = 0
     long_delay_seconds: float = 0.0
+    is_constrained: bool = False
 
     @property
     def is_uniform(self) -> bool:
         """Return whether all clients do the same, with nothing in common."""
-        return not self.shared_words and not self.long_clients
+        return not self.shared_words and not self.long_clients and not self.is_constrained
 
     @property
     def context_tokens(self) -> int:
@@ -62,11 +81,15 @@ SCENARIOS = {
     for scenario in (
         Scenario("1", clients=1, requests=2),
         Scenario("4", clients=4),
+        Scenario("8", clients=8),
         Scenario("16", clients=16),
+        Scenario("32", clients=32),
+        Scenario("50", clients=50),
         Scenario("64", clients=64),
         Scenario("128", clients=128, num_predict=64),
         Scenario("shared", clients=8, requests=2, prompt_words=16, shared_words=600, num_predict=32),
-        Scenario("mixed", clients=5, num_predict=256, long_clients=1, long_words=4000, long_delay_seconds=1.0),
+        Scenario("mixed", clients=5, num_predict=256, long_clients=1, long_words=6000, long_delay_seconds=1.0),
+        Scenario("json", clients=4, is_constrained=True),  # beside "4", which is the same in free text
     )
 }
 
@@ -80,7 +103,8 @@ def make_prompts(scenario: Scenario, seed: str) -> list[list[Prompt]]:
         is_long = client >= scenario.clients - scenario.long_clients
         own = source.choices(WORDS, k=scenario.long_words if is_long else scenario.prompt_words)
         delay = scenario.long_delay_seconds if is_long and request == 0 else 0.0
-        return Prompt(" ".join(shared + own), scenario.num_predict, delay)
+        schema = RECORDS if scenario.is_constrained else None
+        return Prompt(" ".join(shared + own), scenario.num_predict, delay, schema)
 
     return [[make_one(client, request) for request in range(scenario.requests)] for client in range(scenario.clients)]
 

@@ -81,6 +81,7 @@ class NativeTarget:
             "OLLAMA_NUM_PARALLEL": str(setup.slots),
             "OLLAMA_MAX_QUEUE": "4096",
             "OLLAMA_CONTEXT_LENGTH": str(setup.context_tokens),
+            "OLLAMAPY_STATE_SIZE": "0",
         }
 
     @contextmanager
@@ -125,6 +126,8 @@ class NativeTarget:
             "seed": seed,
         }
         body = {"model": MODEL_NAME, "prompt": prompt.text, "raw": True, "stream": True, "options": options}
+        if prompt.schema:
+            body["format"] = prompt.schema
         return Request("/api/generate", json.dumps(body), prompt.delay_seconds)
 
 
@@ -167,6 +170,8 @@ class LlamaServer:
             "top_p": TOP_P,
             "seed": seed,
         }
+        if prompt.schema:
+            body["json_schema"] = prompt.schema
         return Request("/completion", json.dumps(body), prompt.delay_seconds)
 
 

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from bench_lib.figures import measure, percentile, round_ratios, steady_rate
+from bench_lib.gpu import find_backend
 from bench_lib.load import Exchange, Plan, Request, plan_from_json, read_exchange
+from bench_lib.plot import write_plot
 from bench_lib.report import format_number, format_ratios, table
 from bench_lib.runs import RoundResult, whole_rounds
 from bench_lib.scenarios import SCENARIOS, make_prompts
@@ -109,3 +112,43 @@ def test_rounds_that_were_cut_off_are_not_reported() -> None:
     figures = measure([], 1)
     results = [RoundResult("1", target, number, figures) for target, number in (("a", 0), ("b", 0), ("b", 1))]
     assert whole_rounds(results, 2) == results[:2]
+
+
+def test_openais_events_are_read_one_token_each() -> None:
+    texts = [{"choices": [{"text": text, "finish_reason": None}]} for text in ("a", "b")]
+    events = [*texts, {"choices": [{"text": "", "finish_reason": "length"}]}]
+    pieces = [(float(i + 1), chunk(b"data: " + json.dumps(event).encode() + b"\n\n")) for i, event in enumerate(events)]
+    exchange = read_exchange(0, 0.0, [(0.5, HEAD), *pieces, (9.0, chunk(b"data: [DONE]\n\n"))])
+    assert (exchange.times, exchange.completion_tokens, exchange.error) == ([1.0, 2.0], 2, "")
+
+
+def test_gaps_are_told_before_a_long_prompt_and_while_it_is_computed() -> None:
+    stream = Exchange(0, sent=0.0, times=[1.0, 1.1, 1.2, 1.6, 2.1, 2.2], ended=2.2)
+    long = Exchange(1, sent=1.25, times=[2.15], ended=2.15)
+    figures = measure([stream, long], 1, first_long_client=1)
+    assert figures.quiet_gap_p95_ms == pytest.approx(100.0)
+    assert 400 < figures.prefill_gap_p95_ms <= 500
+    assert math.isnan(measure([stream, long], 1).quiet_gap_p95_ms)
+
+
+def test_a_plot_is_written(tmp_path: Path) -> None:
+    figures = {"tokens_per_second": 10.0, "gap_p50_ms": 1.0, "gap_p95_ms": 2.0, "ttft_p50_ms": 3.0, "ttft_p95_ms": 4.0}
+    path = tmp_path / "bench.svg"
+    write_plot({"ours": {"1": figures, "4": figures}, "theirs": {"1": figures}}, ["1", "4"], {"ours": 1 << 30}, path)
+    assert path.read_text().rstrip().endswith("</svg>")
+    assert "tokens/s" in path.read_text() or "<path" in path.read_text()
+
+
+def test_the_constrained_scenario_differs_from_free_text_in_its_schema_alone() -> None:
+    (free, *_), (held, *_) = (make_prompts(SCENARIOS[name], "seed") for name in ("4", "json"))
+    assert (free[0].num_predict, free[0].schema) == (held[0].num_predict, None)
+    assert held[0].schema is not None
+
+
+@pytest.mark.parametrize(("tools", "backend"), [(["nvidia-smi"], "cuda"), (["rocminfo"], "hip"), ([], "")])
+def test_the_backend_is_that_of_the_tools_that_are_there(tools: list[str], backend: str) -> None:
+    assert find_backend(lambda tool: tool if tool in tools else None, "Linux") == backend
+
+
+def test_on_a_mac_it_is_metal() -> None:
+    assert find_backend(lambda _tool: None, "Darwin") == "metal"
