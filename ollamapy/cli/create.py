@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quantize", metavar="TYPE", default="", help="quantize the weights, to Q4_K_M say")
     parser.add_argument("--hardlink", action="store_true", dest="link", help=HARDLINK_HELP)
     parser.add_argument("-f", "--file", metavar="FILE", help="the Modelfile; - reads it from standard input")
-    parser.add_argument("--json", action="store_true", dest="as_json", help="print print the steps as lines of JSON")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print the steps as lines of JSON")
 
 
 def command(*, model: str, file: str | None, quantize: str = "", link: bool = False, as_json: bool = False) -> None:
