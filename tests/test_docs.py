@@ -44,7 +44,7 @@ ALL = DOCS | {"CHANGELOG.md": (CHECKOUT / "CHANGELOG.md").read_text()}
 TESTED_ELSEWHERE = ("api.md", "python.md")
 RUN_HERE = [name for name in DOCS if name not in TESTED_ELSEWHERE]
 SAMPLES = sorted((CHECKOUT / "modelfiles").glob("*.Modelfile"))
-PUBLIC_VARIABLES = {"HF_HOME", "LLAMA_CACHE", "OPENAI_BASE_URL"}  # of other programs
+PUBLIC_VARIABLES = {"HF_HOME", "LLAMA_ARG", "LLAMA_CACHE", "OPENAI_BASE_URL"}  # of other programs
 UNDECLARED = {"--help", "-h", "--version", "-v"}
 
 INSTALLS = "installs something on this machine; tests/test_install.py runs install.sh in folders of its own"
