@@ -30,6 +30,7 @@ ROOM_BYTES = 5 * 10**9
 OPEN_FILES = 1024
 CARDS = {"0x10de": ("NVIDIA", "cuda"), "0x1002": ("AMD", "rocm")}
 DISPLAY_CLASS = "0x03"
+OTHER_PROGRAM = "end it (Ollama: systemctl stop ollama), or choose another address with OLLAMA_HOST"
 _LISTENS = "0A"  # TCP_LISTEN in /proc/net/tcp
 
 State = Literal["ok", "warning", "problem"]
@@ -133,16 +134,18 @@ def check_daemon(settings: Settings) -> Iterator[Finding]:
         if presence == "absent":
             yield Finding("daemon", "ok", f"nobody serves {url}; a command starts the daemon when it needs one")
         elif presence == "foreign":
-            remedy = "end it (Ollama: systemctl stop ollama), or choose another address with OLLAMA_HOST"
-            yield Finding("daemon", "problem", f"another program serves {url}{holder_words(port)}", remedy)
+            yield Finding("daemon", "problem", f"another program serves {url}{holder_words(port)}", OTHER_PROGRAM)
         else:
             yield _age(client, url, port)
 
 
 def _age(client: Client, url: str, port: int) -> Finding:
-    running = client.version().ollamapy_version
-    if running != __version__:
-        text = f"version {running} serves {url}{holder_words(port)}"
+    told = client.version()
+    if not told.ollamapy_version:
+        text = f"Ollama {told.version} serves {url}{holder_words(port)}, and commands ask it"
+        return Finding("daemon", "warning", text, OTHER_PROGRAM)
+    if told.ollamapy_version != __version__:
+        text = f"version {told.ollamapy_version} serves {url}{holder_words(port)}"
         remedy = f"end it, or `ollamapy service restart`, to have {__version__}"
         return Finding("daemon", "warning", text, remedy)
     return Finding("daemon", "ok", f"serves {url}{holder_words(port)}")

@@ -13,6 +13,7 @@ import pytest
 
 from ollamapy.cli.checks import check_hardware, holder_words
 from tests.cli.conftest import Command
+from tests.fakes.ollama_api import FakeOllama
 from tests.server.conftest import running
 
 pytestmark = pytest.mark.model
@@ -57,6 +58,14 @@ def test_another_program_on_the_port_is_named(doctor: Doctor) -> None:
     assert state == "problem"
     assert f"process {other.pid}: " in text
     assert "http.server" in text
+
+
+def test_ollama_on_the_port_is_told_by_its_name(doctor: Doctor, fake: FakeOllama) -> None:
+    fake.version = {"version": "0.12.6"}
+    code, findings = doctor(host=fake.base_url.removeprefix("http://"))
+    ((state, text),) = of(findings, "daemon")
+    assert (code, state) == (0, "warning")
+    assert text.startswith("Ollama 0.12.6 serves ")
 
 
 def test_a_running_daemon_is_recognised(doctor: Doctor, tmp_path: Path) -> None:
