@@ -19,7 +19,7 @@ from typing import Literal
 from ollamapy.cli.human import size_words
 from ollamapy.client import Client
 from ollamapy.config import Reading, Settings, SourceFolders
-from ollamapy.errors import OllamapyError
+from ollamapy.errors import ForbiddenError, OllamapyError
 from ollamapy.names import Digest
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.store import Store
@@ -140,7 +140,11 @@ def check_daemon(settings: Settings) -> Iterator[Finding]:
 
 
 def _age(client: Client, url: str, port: int) -> Finding:
-    told = client.version()
+    try:
+        told = client.version()
+    except ForbiddenError:
+        text = f"{url} wants a key, and this environment has none that it takes"
+        return Finding("daemon", "problem", text, "set OLLAMA_API_KEY to one of the daemon's OLLAMAPY_API_KEYS")
     if not told.ollamapy_version:
         text = f"Ollama {told.version} serves {url}{holder_words(port)}, and commands ask it"
         return Finding("daemon", "warning", text, OTHER_PROGRAM)

@@ -68,6 +68,15 @@ def test_ollama_on_the_port_is_told_by_its_name(doctor: Doctor, fake: FakeOllama
     assert text.startswith("Ollama 0.12.6 serves ")
 
 
+def test_a_daemon_that_wants_a_key_does_not_end_the_search(doctor: Doctor, fake: FakeOllama) -> None:
+    fake.api_key = "right"
+    host = fake.base_url.removeprefix("http://")
+    code, findings = doctor(host=host)
+    assert (code, [state for state, _ in of(findings, "daemon")]) == (8, ["problem"])
+    assert of(findings, "store")
+    assert doctor(host=host, OLLAMA_API_KEY="right")[0] == 0
+
+
 def test_a_running_daemon_is_recognised(doctor: Doctor, tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
         _, findings = doctor(host=daemon.client.base_url.netloc.decode())
