@@ -79,6 +79,7 @@ class ResponseEvents:
     echo: Mapping[str, Json]
     _output: list[dict[str, Json]] = field(default_factory=list, init=False)
     _open: str = field(default="", init=False)
+    _open_call: int | None = field(default=None, init=False)
     _begun_calls: set[int] = field(default_factory=set, init=False)
     _sequence: int = field(default=0, init=False)
     _state: dict[str, Json] = field(default_factory=dict, init=False)
@@ -91,11 +92,15 @@ class ResponseEvents:
         going_on, new = split_calls(chunk, self._begun_calls)
         whole = {call.index for call in chunk.tool_calls}
         for delta in going_on:
-            yield from self._call(delta, is_last=delta.index in whole)
+            yield from self._call(delta)
+        if self._open_call in whole:  # also where nothing was added to its arguments
+            yield from self._end_call()
         if chunk.content or chunk.logprobs:
             yield from self._say(chunk.content, [_logprob(logprob) for logprob in chunk.logprobs])
         for delta in new:
-            yield from self._call(delta, is_last=delta.index in whole)
+            yield from self._call(delta)
+            if delta.index in whole:
+                yield from self._end_call()
         if chunk.final is not None:
             yield from self._end(chunk.final)
 
@@ -159,17 +164,19 @@ class ResponseEvents:
         part["logprobs"] += logprobs
         yield self._event("response.output_text.delta", {**self._at("content"), "delta": text, "logprobs": logprobs})
 
-    def _call(self, delta: CallDelta, *, is_last: bool) -> Iterator[bytes]:
+    def _call(self, delta: CallDelta) -> Iterator[bytes]:
         if delta.index not in self._begun_calls:
             self._begun_calls.add(delta.index)
             item = {"type": "function_call", "call_id": delta.id, "name": delta.name, "arguments": ""}
             yield from self._add("fc", item)
+            self._open_call = delta.index
         self._item["arguments"] += delta.arguments
         yield self._event("response.function_call_arguments.delta", {**self._at(), "delta": delta.arguments})
-        if is_last:
-            done = {"name": delta.name, "arguments": self._item["arguments"]}
-            yield self._event("response.function_call_arguments.done", {**self._at(), **done})
-            yield from self._close(is_called=True)
+
+    def _end_call(self) -> Iterator[bytes]:
+        done = {"name": self._item["name"], "arguments": self._item["arguments"]}
+        yield self._event("response.function_call_arguments.done", {**self._at(), **done})
+        yield from self._close(is_called=True)
 
     def _add(self, prefix: str, item: dict[str, Json]) -> Iterator[bytes]:
         yield from self._close()
@@ -192,9 +199,9 @@ class ResponseEvents:
             done = {"text": part["text"], "logprobs": part["logprobs"]}
             yield self._event("response.output_text.done", {**self._at("content"), **done})
             yield self._event("response.content_part.done", {**self._at("content"), "part": part})
-        # a call that was given up, or cut, was not closed by its last piece
+        # a call that was given up, or cut, never came whole
         self._item["status"] = "incomplete" if self._open == "function_call" and not is_called else status
-        self._open = ""
+        self._open, self._open_call = "", None
         item = {"output_index": len(self._output) - 1, "item": self._item}
         yield self._event("response.output_item.done", item)
 

@@ -150,6 +150,13 @@ def test_a_call_that_is_being_written_is_one_item() -> None:
     assert (item["arguments"], item["status"]) == ('{"b":1,"a":"x"}', "completed")
 
 
+def test_a_call_is_complete_where_its_last_piece_came_before_its_end() -> None:
+    events = write(Chunk(call_deltas=PIECES), Chunk(tool_calls=(CALL,)), Chunk(final=FINAL))
+    (done,) = [event for event in events if event["type"] == "response.function_call_arguments.done"]
+    assert (done["name"], done["arguments"]) == ("f", '{"b":1,"a":"x"}')
+    assert [item["status"] for item in events[-1]["response"]["output"]] == ["completed"]
+
+
 def test_a_call_that_was_given_up_is_an_incomplete_item() -> None:
     events = write(Chunk(call_deltas=PIECES[:1]), Chunk("text"), Chunk(final=FINAL))
     call, message = events[-1]["response"]["output"]
