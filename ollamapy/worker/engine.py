@@ -93,6 +93,8 @@ class Engine:
         context = min(request.num_ctx, self.cells.n_cells)
         if not prompt:
             self._fail(request.id, "invalid", "the prompt has no tokens; send some text")
+        elif pictures and prompt[-1] < 0:
+            self._fail(request.id, "invalid", "the prompt ends with a picture; put some text behind it")
         elif prompt[-1] < 0 or (min(prompt) < 0 and not pictures) or max(prompt) >= self._llama.n_vocab:
             error = (
                 f"the prompt has a token outside the vocabulary of {self._llama.n_vocab}; use this model's own tokens"

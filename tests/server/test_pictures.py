@@ -110,6 +110,12 @@ def test_generate_takes_pictures_raw_and_by_the_template(seeing: Daemon) -> None
     assert raw["prompt_eval_count"] >= plain["prompt_eval_count"] + N_TOKENS - 2
 
 
+def test_a_raw_prompt_that_ends_with_a_picture_is_refused_with_the_reason(seeing: Daemon) -> None:
+    body = {"model": "eye", "prompt": "See [img-0]", "raw": True, "images": [RED], "stream": False}
+    response = seeing.client.post("/api/generate", json=body)
+    assert (response.status_code, "ends with a picture" in response.json()["error"]) == (400, True), response.text
+
+
 def test_the_rendered_prompt_shows_where_pictures_are(seeing: Daemon) -> None:
     messages = [{"role": "user", "content": "Both?", "images": [RED, BLUE]}]
     prompt = seeing.client.post("/api/render", json={"model": "eye", "messages": messages}).json()["prompt"]
