@@ -218,8 +218,13 @@ def read_top_logprobs(fields: Fields) -> int:
 
 
 def decode_base64(text: str, where: str) -> bytes:
-    """Decode standard padded base64; raises InvalidInputError naming the field and the first byte that is wrong."""
+    """Decode standard padded base64; raises InvalidInputError naming the field and the first byte that is wrong.
+
+    Nothing at all is refused, too: a picture would be missing without a word.
+    """
     data = text.encode("utf-8", "replace").replace(b"\r", b"").replace(b"\n", b"")
+    if not data:
+        raise InvalidInputError(f"{where} is empty; send a picture or leave it out")
     try:
         return base64.b64decode(data, validate=True)
     except binascii.Error as exc:

@@ -156,6 +156,8 @@ def test_base64_is_standard_padded_and_errors_tell_the_byte():
         decode_base64("aG!=", "images[0]")
     with pytest.raises(InvalidInputError, match="leave out"):
         decode_base64("data:image/png;base64,aGk=", "images[0]")
+    with pytest.raises(InvalidInputError, match=r"images\[0\] is empty"):
+        decode_base64("", "images[0]")
 
 
 def test_a_keep_alive_of_very_many_digits_is_for_ever():
