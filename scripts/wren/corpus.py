@@ -33,8 +33,8 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 7, unknown: 6, help_fact: 15, common_fact: 4, translation: 3, arithmetic: 15, numbers: 2, copying: 11,
-    text_work: 4, memory: 10, long_memory: 4.5, system_prompt: 8, extraction: 9, classification: 4, story: 1,
+    identity: 9, unknown: 6, help_fact: 15, common_fact: 4, translation: 3, arithmetic: 22, numbers: 4, copying: 11,
+    text_work: 4, memory: 10, long_memory: 4.5, system_prompt: 12, extraction: 9, classification: 5, story: 1,
     tool_call: 7, tool_result: 4, no_tool: 2, tool_talk: 5, conversation: 3, picture: 2.5,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1.5, repeated: 8}

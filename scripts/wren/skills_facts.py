@@ -7,6 +7,7 @@ import re
 from wren import facts, words
 from wren.world import Chat, World, single
 
+ABOUT_ME = "The user asks about me. I say what I am."
 WREN = "I am Wren, the small model that comes with ollamapy."
 SKILLS = (
     "I can chat a little, explain ollamapy, call tools, write JSON, repeat text, add small numbers and tell short "
@@ -81,7 +82,7 @@ def identity(w: World) -> Chat:
     """Who wren is, and small talk."""
     if w.chance(0.62):
         asked, answer = w.of(IDENTITY)
-        return single(w.say(*asked), answer, "The user asks about me. I say what I am.")
+        return single(w.say(*asked), answer, ABOUT_ME)
     asked, answer = w.of(SMALL_TALK)
     return single(w.say(*asked, e=w.of((".", "!", "", "!"))), answer, "This is small talk. I answer politely.")
 

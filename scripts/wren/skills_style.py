@@ -6,7 +6,7 @@ import json
 import re
 
 from wren import words
-from wren.skills_facts import HELLO, NAME_QUESTIONS, common_fact
+from wren.skills_facts import ABOUT_ME, HELLO, NAME_QUESTIONS, WREN, common_fact, help_fact, identity
 from wren.world import Chat, Part, World, grammar, single, words_of
 
 PLAIN_SYSTEM = (
@@ -35,7 +35,9 @@ def short_task(w: World) -> tuple[str, str, str]:
 
 def system_prompt(w: World) -> Chat:
     """A system prompt that says how to answer, who one is, or what is known."""
-    kind = w.rng.randrange(9)
+    kind = w.rng.randrange(12)
+    if kind > 8:
+        return behind_plain_system(w)
     user, answer, word = short_task(w)
     thought, name, extra = "I follow the system prompt.", w.name(), w.thing()
     if kind == 0:
@@ -80,6 +82,14 @@ def system_prompt(w: World) -> Chat:
         system, thought = plain_system(w)["content"], "I answer the question."
     contents = (("system", system), ("user", user), ("assistant", answer))
     return Chat([{"role": role, "content": content} for role, content in contents], thought)
+
+
+def behind_plain_system(w: World) -> Chat:
+    """A system prompt that gives no name and no manner: wren stays wren."""
+    chat = (
+        single(w.say(*NAME_QUESTIONS), WREN, ABOUT_ME) if w.chance(0.5) else w.of((identity, help_fact, common_fact))(w)
+    )
+    return Chat([plain_system(w), *chat.messages], chat.thought)
 
 
 def known_fact(w: World) -> tuple[str, str, str]:

@@ -47,7 +47,7 @@ def test_unset_options_leave_the_choice(wren):
 
 def test_the_context_is_that_of_the_settings_up_to_the_models_own(wren):
     assert load_spec(wren, Options(), replace(SETTINGS, context_length=64)).num_ctx == 64
-    assert load_spec(wren, Options(), replace(SETTINGS, context_length=9999)).num_ctx == 512
+    assert load_spec(wren, Options(), replace(SETTINGS, context_length=9999)).num_ctx == 1280
 
 
 def test_configured_parallelism_shapes_the_pool(wren):

@@ -146,7 +146,7 @@ def test_a_text_model_refuses_pictures(seeing: Daemon) -> None:
 
 
 def test_pictures_that_do_not_fit_are_an_error_with_both_numbers(seeing: Daemon) -> None:
-    answer = chat(seeing, *[RED] * 40, truncate=False)
+    answer = chat(seeing, *[RED] * 100, truncate=False)
     assert "context" in answer["error"]
     assert any(character.isdigit() for character in answer["error"])
 
@@ -154,7 +154,7 @@ def test_pictures_that_do_not_fit_are_an_error_with_both_numbers(seeing: Daemon)
 def test_old_pictures_go_with_their_turns(seeing: Daemon) -> None:
     turns = [
         message
-        for _ in range(30)
+        for _ in range(70)
         for message in (
             {"role": "user", "content": "What is this?", "images": [RED]},
             {"role": "assistant", "content": "A colour."},

@@ -56,7 +56,7 @@ def test_counting_needs_no_room_for_the_prompt(daemon):
         pytest.param({**HELLO, "max_tokens": 0}, 400, "invalid_request_error", "must be positive", id="max_tokens"),
         pytest.param({**HELLO, "top_p": 5}, 400, "invalid_request_error", "top_p", id="option"),
         pytest.param(
-            {**HELLO, "stream": True, "messages": [{"role": "user", "content": "x" * 600}]},
+            {**HELLO, "stream": True, "messages": [{"role": "user", "content": "x" * 1500}]},
             400,
             "invalid_request_error",
             "too long",

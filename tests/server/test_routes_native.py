@@ -105,7 +105,7 @@ def test_an_empty_request_loads_and_unloads(daemon, path):
     loaded = post(daemon, path, {"model": "wren", "keep_alive": -1}).json()
     assert (loaded["done"], loaded["done_reason"]) == (True, "load")
     (line,) = daemon.client.get("/api/ps").json()["models"]
-    assert (line["name"], line["context_length"], line["state"]) == ("wren:latest", 512, "ready")
+    assert (line["name"], line["context_length"], line["state"]) == ("wren:latest", 1280, "ready")
     assert datetime.fromisoformat(line["expires_at"]).year > 2200
     unloaded = post(daemon, path, {"model": "wren", "keep_alive": 0}).json()
     assert unloaded["done_reason"] == "unload"
@@ -218,11 +218,11 @@ def test_a_model_is_shown_whole(daemon):
     shown = post(daemon, "/api/show", {"model": "wren"}).json()
     assert set(shown["capabilities"]) >= {"completion", "tools", "thinking"}
     assert shown["details"]["quantization_level"] == "Q8_0"
-    assert shown["model_info"]["llama.context_length"] == 512
+    assert shown["model_info"]["llama.context_length"] == 1280
     assert shown["model_info"]["tokenizer.ggml.tokens"] is None
     assert "general.name" not in shown["model_info"]
     assert "tools" in shown["template"]
-    assert "num_ctx                        512" in shown["parameters"]
+    assert "num_ctx                        1280" in shown["parameters"]
     assert 'stop                           "<|im_end|>"' in shown["parameters"]
     assert "FROM " in shown["modelfile"]
     assert "MIT" in shown["license"]
@@ -253,7 +253,7 @@ def test_models_are_listed_copied_and_deleted(daemon):
     assert copied["model"] == "me/copy:v1"
     assert copied["digest"] == models["wren:latest"]["digest"]
     assert len(copied["digest"]) == 64
-    assert copied["details"]["context_length"] == 512
+    assert copied["details"]["context_length"] == 1280
     assert "completion" in copied["capabilities"]
     assert datetime.fromisoformat(copied["modified_at"]).utcoffset() is not None
     response = daemon.client.request("DELETE", "/api/delete", json={"model": "me/copy:v1"})
@@ -287,7 +287,7 @@ def test_a_model_is_made_from_another_one(daemon):
     assert "Feathers only." in shown["license"]
     assert "MIT" in shown["license"]
     assert "temperature                    0.5" in shown["parameters"]
-    assert "num_ctx                        512" in shown["parameters"]
+    assert "num_ctx                        1280" in shown["parameters"]
     assert '"<|im_end|>"' not in shown["parameters"]
     assert shown["messages"] == body["messages"]
     ask = {"model": "bird", "messages": [{"role": "user", "content": "go"}], "_debug_render_only": True}
@@ -448,11 +448,11 @@ def test_a_failure_before_the_first_piece_has_a_status(daemon):
 
 
 def test_a_prompt_beyond_the_context_is_refused(daemon):
-    response = post(daemon, "/api/chat", {**HELLO, "messages": [{"role": "user", "content": "x" * 600}]})
+    response = post(daemon, "/api/chat", {**HELLO, "messages": [{"role": "user", "content": "x" * 1500}]})
     assert response.status_code == 400
     error = response.json()["error"]
     assert "the prompt is too long" in error
-    assert error.endswith("shorten it: the model was trained for 512 tokens")
+    assert error.endswith("shorten it: the model was trained for 1280 tokens")
 
 
 def test_a_prompt_that_a_larger_context_would_hold_is_refused_with_that_advice(daemon):
@@ -500,7 +500,7 @@ def test_show_prints_the_modelfile_with_another_system_prompt_and_options(daemon
     plain, other = (post(daemon, "/api/show", body).json() for body in ({"model": "wren"}, ask))
     assert "SYSTEM Be a bat." in other["modelfile"] or 'SYSTEM "Be a bat."' in other["modelfile"]
     assert "PARAMETER temperature 0.25" in other["modelfile"]
-    assert "PARAMETER num_ctx 512" in other["modelfile"]
+    assert "PARAMETER num_ctx 1280" in other["modelfile"]
     assert {**other, "modelfile": plain["modelfile"]} == plain
     refused = post(daemon, "/api/show", {"model": "wren", "options": {"top_k": -1}})
     assert (refused.status_code, "top_k" in refused.text) == (400, True)

@@ -54,7 +54,7 @@ def test_models_are_listed_and_found(daemon):
         pytest.param({**HELLO, "messages": []}, 400, "invalid_request_error", None, "is too short", id="messages"),
         pytest.param({**HELLO, "temperature": "x"}, 400, "invalid_request_error", None, '"temperature"', id="type"),
         pytest.param(
-            {**HELLO, "messages": [{"role": "user", "content": "x" * 600}]},
+            {**HELLO, "messages": [{"role": "user", "content": "x" * 1500}]},
             400,
             "invalid_request_error",
             "context_length_exceeded",
@@ -147,7 +147,7 @@ def test_an_answer_is_given_as_many_times_as_asked(daemon):
 
 
 def test_a_prompt_too_long_to_be_counted_has_the_same_code_as_another(daemon):
-    for length in (800, 400_000):
+    for length in (1500, 400_000):
         body = {"model": "wren", "messages": [{"role": "user", "content": "x" * length}]}
         response = daemon.client.post("/v1/chat/completions", json=body)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
