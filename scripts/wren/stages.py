@@ -19,7 +19,7 @@ from wren.embedder import Body, nearer_share, train_embedder, write_embedder
 from wren.evaluate import as_json, score, table
 from wren.export import export
 from wren.model import Shape
-from wren.start import take_over
+from wren.start import take_over, tokenizer_at
 from wren.tokens import read_tokens, train_tokenizer
 from wren.train import Run, train
 from wren.verify import verify
@@ -40,6 +40,7 @@ class Plan:
     minutes: float
     documents: int
     start: Path | None
+    new_tokenizer: bool
     processes: int
     step_tokens: int
     rate: float
@@ -81,8 +82,10 @@ def read_corpus(plan: Plan) -> Iterable[list[Part]]:
 
 
 def make_tokenizer(plan: Plan) -> Tokenizer:
-    """Learn the tokenizer."""
+    """Take the tokenizer of the model to begin from, or learn one."""
     path = plan.build / "tokenizer.json"
+    if plan.start and not plan.new_tokenizer and not path.exists():
+        tokenizer_at(plan.start).save(str(path))
     if not path.exists():
         rows = itertools.islice(read_corpus(plan), TOKENIZER_DOCUMENTS)
         slots = {word for pool in corpus.SLOTS for word in pool}
