@@ -322,6 +322,8 @@ class Output(msgspec.Struct, frozen=True, array_like=True):
     """What one step added to one request: whole UTF-8 text, perhaps empty.
 
     `prompt_logprobs` has an entry for each token of the prompt; the number of the first, which follows nothing, is 0.
+    `n_tokens` were added to the answer. The first output of a request tells in `begun` how many tokens its prompt had
+    and how many of these were cached.
     """
 
     id: int
@@ -329,6 +331,8 @@ class Output(msgspec.Struct, frozen=True, array_like=True):
     logprobs: list[Logprob] = []
     finished: Finished | None = None
     prompt_logprobs: list[Logprob] = []
+    n_tokens: int = 1
+    begun: tuple[int, int] | None = None
 
 
 class Step(Message, frozen=True):

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from ollamapy import wire
 from ollamapy.actions.pictures import has_pictures
 from ollamapy.actions.prompt import Prompt
@@ -48,9 +50,10 @@ class Ask:
 async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) -> AsyncGenerator[Chunk, None]:
     """Yield the pieces of the answer; the last one, and no other, says how it ended.
 
-    A constrained answer of a model that thinks takes two passes: it thinks freely, then answers by the grammar.
+    A constrained answer of a model that thinks takes two passes: it thinks freely, then answers by the grammar. They
+    count as one.
     """
-    parser = _parser(ask, prompt)
+    parser, thought = _parser(ask, prompt), None
     if ask.grammar is not None and _thinks_first(ask):
         parser = _parser(replace(ask, tools=()), prompt)
         await check_grammar(lease.runner, ask, num_ctx)
@@ -58,7 +61,13 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
         async with aclosing(thought.stream(lease.runner, parser)) as chunks:
             async for chunk in chunks:
                 yield chunk
-        prompt, parser = thought.prompt, AnswerParser(())
+        if thought.ended is not None:
+            rest = parser.close()
+            if not rest.is_empty:
+                yield Chunk(rest.content, rest.thinking)
+            yield Chunk(final=_final(thought.ended, ask, lease, prompt))
+            return
+        ask, prompt, parser = thought.rest_of(ask), thought.prompt, AnswerParser(())
         if ask.must_call:
             parser = _parser(replace(ask, think=None), prompt)
     request = make_request(lease.runner.next_id(), ask, prompt, num_ctx, ask.grammar)
@@ -74,7 +83,7 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
                 rest = parser.close()
                 if not rest.is_empty:
                     yield Chunk(rest.content, rest.thinking, rest.tool_calls, call_deltas=rest.call_deltas)
-                yield Chunk(final=_final(finished, ask, lease, prompt))
+                yield Chunk(final=_final(thought.counted(finished) if thought else finished, ask, lease, prompt))
 
 
 def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, grammar: str | None) -> wire.Generate:
@@ -111,12 +120,33 @@ async def check_grammar(runner: ModelRunner, ask: Ask, num_ctx: int) -> None:
 
 
 class Thought:
-    """The first pass of a constrained answer; afterwards `prompt` goes on behind what was thought."""
+    """The first pass of a constrained answer; afterwards `prompt` goes on behind what was thought.
+
+    Where it used up the tokens it was the whole answer, and `ended` says so.
+    """
 
     def __init__(self, ask: Ask, num_ctx: int, prompt: Prompt) -> None:
         self._ask = ask
         self._num_ctx = num_ctx
         self.prompt = prompt
+        self.ended: wire.Finished | None = None
+        self._n_tokens = 0
+        self._begun = (0, 0)
+
+    def rest_of(self, ask: Ask) -> Ask:
+        """Return what may still be said."""
+        most = ask.options.num_predict
+        if most is None or most < 0:
+            return ask
+        return replace(ask, options=replace(ask.options, num_predict=max(most - self._n_tokens, 1)))
+
+    def counted(self, finished: wire.Finished) -> wire.Finished:
+        """Return the end of the second pass with the counts of both: what was thought is no prompt."""
+        prompt_tokens, cached_tokens = self._begun
+        both = self._n_tokens + finished.completion_tokens
+        return msgspec.structs.replace(
+            finished, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens, completion_tokens=both
+        )
 
     async def stream(self, runner: ModelRunner, parser: AnswerParser) -> AsyncGenerator[Chunk, None]:
         """Yield the thinking and stop where the answer begins."""
@@ -125,6 +155,11 @@ class Thought:
         async with aclosing(runner.generate(request)) as outputs:
             async for output in outputs:
                 said += output.text
+                self._n_tokens += output.n_tokens
+                self._begun = output.begun or self._begun
+                finished = output.finished
+                if finished is not None and finished.reason == "length":
+                    self.ended = finished
                 part = parser.feed(output.text)
                 if part.thinking:
                     yield Chunk(thinking=part.thinking)

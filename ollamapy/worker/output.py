@@ -108,6 +108,7 @@ class Publisher:
         same that come one by one. Sets `finish_reason` where the answer ends; raises as `draw` does.
         """
         said, n_before, n_true = Said(), len(sequence.tokens), 0
+        begun = None if sequence.n_generated else (sequence.n_prompt, sequence.n_cached)
         while True:
             self._take(sequence, row + n_true, token, said)
             while n_true < len(draft) and sequence.n_left and draft[n_true] == sequence.tokens[sequence.n_computed]:
@@ -124,7 +125,8 @@ class Publisher:
         if sequence.finish_reason is not None:
             said.text += sequence.text.close()
         told, sequence.prompt_logprobs = sequence.prompt_logprobs, []
-        return wire.Output(sequence.id, said.text, said.logprobs, self._finished(sequence), told)
+        n_tokens = len(sequence.tokens) - n_before
+        return wire.Output(sequence.id, said.text, said.logprobs, self._finished(sequence), told, n_tokens, begun)
 
     def score(self, sequence: Sequence, row: int, n_rows: int) -> None:
         """Note how likely the tokens of the prompt were that follow the next `n_rows`, whose logits begin at `row`.

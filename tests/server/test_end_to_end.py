@@ -101,6 +101,25 @@ def test_a_schema_holds_the_answer(real, think):
     assert ("thinking" in answer["message"]) is think
 
 
+def test_thinking_before_a_constrained_answer_counts_as_answer_and_not_as_prompt(real):
+    body = {"model": "wren", "messages": WHO, "think": True, "stream": False}
+    free = real.client.post("/api/chat", json=body).json()
+    schema = {"enum": ["a very long word that is none of the answers"]}
+    held = real.client.post("/api/chat", json={**body, "format": schema}).json()
+    assert held["prompt_eval_count"] == free["prompt_eval_count"]
+    assert held["eval_count"] > len(held["message"]["thinking"].split()) + 5
+    assert held["cached_tokens"] < held["prompt_eval_count"]
+
+
+@pytest.mark.parametrize("most", [2, 12])
+def test_thinking_and_a_constrained_answer_share_the_tokens_that_are_allowed(real, most):
+    schema = {"enum": ["a very long word that is none of the answers, and then some more of it " * 4]}
+    body = {"model": "wren", "messages": WHO, "think": True, "stream": False, "format": schema}
+    answer = real.client.post("/api/chat", json={**body, "options": {"num_predict": most}}).json()
+    assert answer["eval_count"] <= most
+    assert answer["done_reason"] == "length"
+
+
 @pytest.mark.parametrize("think", [True, False])
 def test_a_schema_that_can_not_be_used_is_refused_before_the_first_byte(real, think):
     body = {"model": "wren", "messages": WHO, "format": {"type": "nonsense"}, "think": think}
