@@ -32,7 +32,7 @@ def talk(url: str) -> None:
 def look(url: str) -> None:
     info = litellm.get_model_info("ollama/wren", api_base=url)
     assert info["supports_function_calling"]
-    assert info["max_tokens"] == 512
+    assert info["max_tokens"] == 1280
 
 
 def use_a_tool(url: str) -> None:

@@ -29,7 +29,7 @@ def open_model(url: str, model: str = "wren", **settings: object) -> Ollama:
 
 def talk(url: str) -> None:
     model = open_model(url)
-    assert model.metadata.context_window == 512
+    assert model.metadata.context_window == 1280
     answer = model.chat(WHO)
     assert "Wren" in answer.message.content
     assert answer.raw["usage"]["completion_tokens"] > 0

@@ -21,7 +21,7 @@ def get_weather(city: str) -> str:
 
 def manage(client: ollama.Client) -> None:
     assert {"wren:latest", "glove:latest"} <= {model.model for model in client.list().models}
-    assert client.show("wren").modelinfo["llama.context_length"] == 512
+    assert client.show("wren").modelinfo["llama.context_length"] == 1280
     steps = [step.status for step in client.create("mine", from_="wren", system="You are Tom.", stream=True)]
     assert steps[-1] == "success", steps
     assert client.copy("mine", "yours").status == "success"
@@ -36,7 +36,7 @@ def talk(client: ollama.Client) -> None:
     assert "".join(part.message.thinking or "" for part in parts)
     assert (parts[-1].done, parts[-1].done_reason) == (True, "stop")
     assert "Wren" in client.chat("wren", WHO, think=False).message.content
-    assert client.ps().models[0].context_length == 512
+    assert client.ps().models[0].context_length == 1280
     answer = client.generate("wren", "What is the capital of France?", think=False)
     assert "Paris" in answer.response, answer.response
     assert client.generate("wren", "And of Italy?", context=answer.context, think=False).response
