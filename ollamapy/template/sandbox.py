@@ -162,7 +162,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             kwargs.pop("_block_vars", None)
             return meter.made(obj(context.eval_ctx, *args, **kwargs))
         owner = getattr(obj, "__self__", None)
-        if isinstance(obj, Format) or isinstance(owner, str):
+        is_method = type(owner) is dict  # one of the few that `getattr` gives out
+        if is_method or obj is Namespace or obj is bounded_range or isinstance(obj, Format) or isinstance(owner, str):
             kwargs.pop("_loop_vars", None)
             kwargs.pop("_block_vars", None)
         if isinstance(obj, Format):
@@ -173,6 +174,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         if not isinstance(obj, LoopContext) and obj not in _STORING:
             for value in (owner, *args) if getattr(obj, "__name__", "") in _COMPARING_METHODS else args:
                 meter.measure(value)
+        if is_method or obj is Namespace or obj is bounded_range:  # Jinja's own checks would take most of the time
+            return meter.made(obj(*args, **kwargs))
         return meter.made(super().call(context, obj, *args, **kwargs))
 
 
