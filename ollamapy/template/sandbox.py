@@ -157,15 +157,14 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         """Call a macro, a global, or an allowed method within bounds."""
         meter = meter_of(context)
         meter.step()
-        if type(obj) is Macro:  # the template's own text: nothing in it needs the checks below
+        owner = getattr(obj, "__self__", None)
+        # what `getattr` gives out of a dictionary, and two globals: Jinja's own checks would take most of the time
+        is_known = type(owner) is dict or obj is Namespace or obj is bounded_range
+        if is_known or type(obj) is Macro or isinstance(obj, Format) or isinstance(owner, str):
             kwargs.pop("_loop_vars", None)  # Jinja adds these two for functions that take the context
             kwargs.pop("_block_vars", None)
+        if type(obj) is Macro:  # the template's own text: nothing in it needs the checks below
             return meter.made(obj(context.eval_ctx, *args, **kwargs))
-        owner = getattr(obj, "__self__", None)
-        is_method = type(owner) is dict  # one of the few that `getattr` gives out
-        if is_method or obj is Namespace or obj is bounded_range or isinstance(obj, Format) or isinstance(owner, str):
-            kwargs.pop("_loop_vars", None)
-            kwargs.pop("_block_vars", None)
         if isinstance(obj, Format):
             meter.check_chars(len(obj.text))
             return meter.made(Formatter(self, meter).vformat(obj.text, args, kwargs))
@@ -174,7 +173,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         if not isinstance(obj, LoopContext) and obj not in _STORING:
             for value in (owner, *args) if getattr(obj, "__name__", "") in _COMPARING_METHODS else args:
                 meter.measure(value)
-        if is_method or obj is Namespace or obj is bounded_range:  # Jinja's own checks would take most of the time
+        if is_known:
             return meter.made(obj(*args, **kwargs))
         return meter.made(super().call(context, obj, *args, **kwargs))
 
