@@ -9,7 +9,17 @@ from typing import Any
 
 from wren import words
 from wren.skills_copying import copying, extraction, repeated, text_work
-from wren.skills_facts import arithmetic, common_fact, help_fact, identity, numbers, translation, unknown
+from wren.skills_facts import (
+    arithmetic,
+    common_fact,
+    equations,
+    help_fact,
+    identity,
+    numbers,
+    sums,
+    translation,
+    unknown,
+)
 from wren.skills_memory import FILLERS, long_memory, memory, memory_300, memory_1000
 from wren.skills_pictures import picture
 from wren.skills_style import classification, fill_in, plain_story, story, system_prompt
@@ -33,11 +43,11 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 9, unknown: 6, help_fact: 15, common_fact: 4, translation: 3, arithmetic: 22, numbers: 4, copying: 11,
-    text_work: 4, memory: 10, long_memory: 4.5, system_prompt: 12, extraction: 9, classification: 5, story: 1,
-    tool_call: 7, tool_result: 4, no_tool: 2, tool_talk: 5, conversation: 3, picture: 2.5,
+    identity: 8, unknown: 8, help_fact: 10, common_fact: 4, translation: 3, arithmetic: 10, sums: 5, numbers: 4,
+    copying: 11, text_work: 4, memory: 10, long_memory: 5, system_prompt: 9, extraction: 10, classification: 4,
+    story: 1, tool_call: 12, tool_result: 7, no_tool: 4, tool_talk: 5, conversation: 3, picture: 2.5,
 }  # fmt: skip
-PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1.5, repeated: 8}
+PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1.5, repeated: 7, equations: 2}
 EVALUATED = (
     identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,
     memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool,

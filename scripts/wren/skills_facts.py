@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from wren import facts, words
-from wren.world import Chat, World, single
+from wren.world import Chat, Part, World, single
 
 ABOUT_ME = "The user asks about me. I say what I am."
 WREN = "I am Wren, the small model that comes with ollamapy."
@@ -232,6 +232,21 @@ def arithmetic(w: World) -> Chat:
     return single(
         w.say(*asked, a=a, b=b, o=w.word(words.OBJECTS)), equation, f"I {'add' if sign == '+' else 'subtract'}."
     )
+
+
+def sums(w: World) -> Chat:
+    """Several sums and differences, one after the other."""
+    chats = [arithmetic(w) for _ in range(w.rng.randint(4, 12))]
+    return Chat([message for chat in chats for message in chat.messages], chats[-1].thought)
+
+
+def equations(w: World) -> list[Part]:
+    """A page of sums and differences without a question."""
+    gap, parts = w.of((" ", "\n")), list[Part]()
+    for _ in range(w.rng.randint(8, 30)):
+        asked, result = arithmetic(w).answer.split("=")
+        parts += [(asked + "=", 0), (result + gap, 1)]
+    return parts
 
 
 def numbers(w: World) -> Chat:

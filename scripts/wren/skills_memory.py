@@ -11,6 +11,7 @@ from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unkn
 from wren.world import Chat, World, grammar
 
 CHARACTERS_PER_TOKEN = 3.0  # of wren's tokenizer on its corpus, roughly
+ASKED_MEANWHILE = 0.15  # of the turns between the telling and the end have the question, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,13 @@ def memory_at(w: World, distance_tokens: int) -> Chat:
     size = 0.0
     while size < distance_tokens:
         filler = w.of(FILLERS)(w).messages
+        if w.side == "train" and w.chance(ASKED_MEANWHILE):
+            fact = w.of(known)
+            filler = [*filler, *turns(asked(w, fact), fact.answer)]
         messages += filler
         size += sum(len(message["content"]) / CHARACTERS_PER_TOKEN + 6 for message in filler)
-    for fact in w.rng.sample(known, min(len(known), w.of((1, 1, 2, 3)))):
+    count = len(known) if w.side == "train" else min(len(known), w.of((1, 1, 2, 3)))
+    for fact in w.rng.sample(known, count):
         messages += turns(asked(w, fact), fact.answer)
     return Chat(messages, "The user told me this.")
 
@@ -177,4 +182,4 @@ def memory_1000(w: World) -> Chat:
 
 def long_memory(w: World) -> Chat:
     """A fact asked for after any time."""
-    return memory_at(w, w.rng.randint(60, 1050) if w.chance(0.3) else w.rng.randint(60, 450))
+    return memory_at(w, w.rng.randint(60, 1050) if w.chance(0.5) else w.rng.randint(60, 450))

@@ -24,6 +24,7 @@ Part = tuple[str, int]  # text, and the loss on it: 0 none, 1 all tokens, 2 all 
 
 SIDES: tuple[Side, ...] = ("train", "dev", "held")
 PARTS = 9  # one word or phrasing in this many is not trained on
+BLENDED_SHARE = 0.35  # of the words in training documents
 NO_THINKING = "<think>\n\n</think>\n\n"
 TOOLS_BEFORE = "# Tools\n\nYou can call these functions:\n<tools>\n"
 TOOLS_AFTER = (
@@ -152,8 +153,17 @@ class World:
         return self.rng.choice(pool)
 
     def word(self, pool: Sequence[str]) -> str:
-        """Return one entry of an open set, of which each side has its own part."""
-        return self.rng.choice(words_of(tuple(pool), self.side))
+        """Return one entry of an open set, of which each side has its own part; training has blends of them, too."""
+        known = words_of(tuple(pool), self.side)
+        if self.side == "train" and self.chance(BLENDED_SHARE):
+            return self.blend(known)
+        return self.rng.choice(known)
+
+    def blend(self, known: Sequence[str]) -> str:
+        """Return the head of one entry with the tail of another: a word that can be copied, but not remembered."""
+        head, tail = self.rng.choice(known), self.rng.choice(known)
+        made = head[: self.rng.randint(1, max(len(head) - 1, 1))] + tail[self.rng.randint(0, len(tail) - 1) :]
+        return head if words.RESERVED & {made, *made.split()} else made
 
     def invented(self, low: int = 2, high: int = 3) -> str:
         """Return a word that means nothing."""

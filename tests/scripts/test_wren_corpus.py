@@ -10,7 +10,7 @@ import pytest
 from wren import corpus, words
 from wren.paraphrases import bare, triples
 from wren.pictures import ALL, draw, png
-from wren.skills_facts import arithmetic
+from wren.skills_facts import arithmetic, equations, sums
 from wren.skills_memory import CHARACTERS_PER_TOKEN, memory_1000
 from wren.world import World, outcomes, render
 
@@ -64,10 +64,22 @@ def test_an_evaluation_repeats_no_prompt(side):
 
 def test_sums_are_right_and_within_twenty():
     w = World(3)
-    for _ in range(300):
-        left, sign, right, result = re.fullmatch(r"(\d+) ([+-]) (\d+) = (\d+)\.", arithmetic(w).answer).groups()
+    answers = [arithmetic(w).answer for _ in range(300)]
+    answers += [message["content"] for _ in range(30) for message in sums(w).messages[1::2]]
+    answers += re.split(r"(?<=\.)\s", "".join(text for _ in range(30) for text, _ in equations(w)).strip())
+    for answer in answers:
+        left, sign, right, result = re.fullmatch(r"(\d+) ([+-]) (\d+) = (\d+)\.", answer).groups()
         assert int(result) == (int(left) + int(right) if sign == "+" else int(left) - int(right))
         assert max(int(left), int(right), int(result)) <= 20
+
+
+def test_training_has_words_that_stand_in_no_list_and_evaluations_have_none():
+    new = {
+        side: sum(World(seed, side).word(words.NAMES) not in words.NAMES for seed in range(500))
+        for side in ("train", "dev", "held")
+    }
+    assert new["train"] > 100
+    assert new["dev"] == new["held"] == 0
 
 
 def test_a_memory_lies_as_far_back_as_it_should():
