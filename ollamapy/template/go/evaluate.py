@@ -392,16 +392,17 @@ class _Run:
                     return value
             return value if final is _NOTHING else final
         values = self._arguments(dot, function, args, final)
-        called = str(args[1]) if len(args) > 1 else final if isinstance(final, str) else f"<{type_of(final)} Value>"
         try:
-            return self._call_value(unbox(values[0]), called, [unbox(value) for value in values[1:]])
+            return self._call_value(unbox(values[0]), args, [unbox(value) for value in values[1:]])
         except CallError as error:
             self._node = command
             raise self._fail(f"error calling call: {error}") from None
 
-    def _call_value(self, function: Value, name: str, values: list[Value]) -> Value:
+    def _call_value(self, function: Value, args: Sequence[nodes.Operand], values: list[Value]) -> Value:
         if function is None:
             raise CallError("call of nil")
+        piped = function if isinstance(function, str) else f"<{type_of(function)} Value>"
+        name = str(args[1]) if len(args) > 1 else piped
         if not isinstance(function, Function):
             raise CallError(f"non-function {name} of type {type_of(function)}")
         fixed = len(function.params) - function.variadic

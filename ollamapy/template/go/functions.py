@@ -74,7 +74,7 @@ def _map_key(key: Value) -> str:
 def _position(at: Value, limit: int) -> int:
     if at is None:
         raise CallError("cannot index slice/array with nil")
-    if kind_of(at) not in ("int", "uint"):
+    if isinstance(at, Boxed) or kind_of(at) not in ("int", "uint"):
         raise CallError(f"cannot index slice/array with type {type_of(at)}")
     if at < 0 or at > limit:
         raise CallError(f"index out of range: {int(at)}")
@@ -93,7 +93,7 @@ def slice_(item: Value, *indexes: Value) -> Value:
     if kind_of(item) not in ("string", "slice"):
         raise CallError(f"can't slice item of type {type_of(item)}")
     size = length_of(item)
-    places = [_position(unbox(at), size) for at in indexes]
+    places = [_position(at, size) for at in indexes]  # what `index` takes out of an interface, Go's `slice` does not
     start, stop, *bound = [*places, *[0, size][len(places) :]]
     for low, high in ((start, stop), (stop, bound[0] if bound else stop)):
         if low > high:

@@ -63,7 +63,7 @@ class Token:
             return "EOF"
         if self.kind is Kind.ERROR:
             return self.text
-        if self.kind is Kind.KEYWORD or self.text == ".":
+        if self.kind in (Kind.KEYWORD, Kind.DOT):
             return f"<{self.text}>"
         return f"{quote(self.text[:10])}..." if len(self.text.encode(errors="replace")) > 10 else quote(self.text)
 

@@ -382,6 +382,8 @@ def number_node(token: Token) -> nodes.Number:
     if text.endswith("i"):
         value = _parse_complex(text)
         if value is None:
+            if token.kind is Kind.COMPLEX:
+                raise ValueError("syntax error scanning complex number")
             raise ValueError(f"illegal number syntax: {quote(text)}")
         return _simplified(nodes.Number(token.pos, text, as_complex=value), value)
     whole = parse_integer(text)
