@@ -65,6 +65,25 @@ class Meter:
         if self._left < 0:
             self._exceeded()
 
+    def stepped(self, value: Any) -> Any:
+        """Count one step and return the value."""
+        self.step()
+        return value
+
+    def printed(self, value: Any) -> str:
+        """Return a value as the template prints it, counted."""
+        text = value if type(value) is str else self.text(value)
+        self._left -= len(text) + 8
+        if self._left < 0:
+            self._exceeded()
+        return text
+
+    def compared(self, value: Any) -> Any:
+        """Return a value that may be compared with others, having looked at how long that may take."""
+        if isinstance(value, CONTAINERS):
+            self.measure(value)
+        return value
+
     def _exceeded(self) -> NoReturn:
         if self._left < 0:
             raise TemplateError(f"the chat template used more than {self.bounds.work_bytes >> 20} MiB of memory")

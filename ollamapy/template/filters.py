@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 from jinja2 import filters, pass_context
@@ -19,16 +20,11 @@ from markupsafe import escape
 
 from ollamapy.errors import TemplateError
 from ollamapy.template import operations
-from ollamapy.template.bounds import CONTAINERS, Meter
+from ollamapy.template.bounds import Meter
+from ollamapy.template.compiler import METER
 from ollamapy.types import Json
 
-METER = "0meter"  # variables and filters whose names no template can spell
-STEP = "0step"
-WALKED = "0walked"
-DATA = "0data"
-MADE = "0made"
-COMPARED = "0compared"
-CONCATENATE = "0concatenate"
+CONCATENATE = "0concatenate"  # a name that no template can spell
 
 MAX_JSON_CHARS = 1 << 20
 _MAX_DIGITS = 30
@@ -54,6 +50,8 @@ def to_json(
     step = indent if isinstance(indent, int) else len(indent or "")
     if step > _MAX_INDENT or any(len(text) > _MAX_INDENT for text in separators or ()):
         raise TemplateError(f"the chat template indents JSON by more than {_MAX_INDENT} characters")
+    if isinstance(value, str) and not ensure_ascii:
+        return encode_basestring(value)
     if isinstance(value, Iterator):
         value = meter.items(value)
     nodes, chars = meter.measure(value)
@@ -145,43 +143,6 @@ def _reverse(meter: Meter, value: Any) -> Any:
 
 def _items(meter: Meter, value: Any) -> Any:
     return meter.items(filters.do_items(value))
-
-
-@pass_context
-def _compared(context: Context, value: Any) -> Any:
-    if isinstance(value, CONTAINERS):
-        meter_of(context).measure(value)
-    return value
-
-
-@pass_context
-def _count_step(context: Context, value: Any) -> Any:
-    meter_of(context).step()
-    return value
-
-
-@pass_context
-def _count_items(context: Context, value: Any) -> Iterator[Any]:
-    return meter_of(context).walked(value)
-
-
-@pass_context
-def _count_data(context: Context, n_chars: int) -> None:
-    meter_of(context).charge(n_chars)
-
-
-@pass_context
-def _count_value(context: Context, value: Any) -> Any:
-    return meter_of(context).made(value)
-
-
-_INTERNAL: Mapping[str, Callable[..., Any]] = {
-    COMPARED: _compared,
-    DATA: _count_data,
-    MADE: _count_value,
-    WALKED: _count_items,
-    STEP: _count_step,
-}
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -314,7 +275,7 @@ def filter_table() -> dict[str, Callable[..., Any]]:
     """Return the filters by name."""
     table = {name: _metered(function, with_context=True) for name, function in _WITH_CONTEXT.items()}
     table |= {name: _metered(function, with_context=False) for name, function in _WITHOUT_CONTEXT.items()}
-    return table | dict(_INTERNAL)
+    return table
 
 
 def test_table() -> dict[str, Callable[..., Any]]:

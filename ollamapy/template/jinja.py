@@ -10,7 +10,7 @@ import jinja2
 
 from ollamapy.errors import TemplateError
 from ollamapy.template.bounds import Bounds, Meter
-from ollamapy.template.filters import METER
+from ollamapy.template.compiler import METER
 from ollamapy.template.sandbox import ChatEnvironment
 from ollamapy.template.transform import bound_template
 

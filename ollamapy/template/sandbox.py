@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import jinja2
-from jinja2 import nodes, pass_context
+from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro, TemplateReference, Undefined
@@ -17,6 +17,7 @@ from jinja2.utils import Cycler, Joiner, Namespace, missing
 from ollamapy.errors import TemplateError
 from ollamapy.template import operations
 from ollamapy.template.bounds import Meter
+from ollamapy.template.compiler import ChatMacro, MeteredGenerator, run_macro
 from ollamapy.template.filters import filter_table, meter_of, test_table
 
 if tuple(int(part) for part in jinja2.__version__.split(".")[:3]) < (3, 1, 6):
@@ -26,9 +27,10 @@ MAX_RANGE = 100_000
 MAX_DATE_FORMAT_CHARS = 100
 
 # What a template may call on plain data. A list's append and pop change only the copies that a rendering gets.
+_DICT_METHODS = frozenset({"get", "items", "keys", "values", "copy"})
 _METHODS: Mapping[type, frozenset[str]] = {
     str: operations.STRING_METHODS,
-    dict: frozenset({"get", "items", "keys", "values", "copy"}),
+    dict: _DICT_METHODS,
     list: frozenset({"append", "pop", "index", "count", "copy"}),
     tuple: frozenset({"index", "count"}),
     float: frozenset({"is_integer"}),
@@ -83,17 +85,11 @@ class GenerationTag(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-@pass_context
-def _finalize(context: Context, value: Any) -> str:
-    meter = meter_of(context)
-    text = value if isinstance(value, str) else meter.text(value)
-    meter.charge(len(text) + 8)
-    return text
-
-
 class ChatEnvironment(ImmutableSandboxedEnvironment):
     """Jinja as Hugging Face sets it up for chat templates, metered."""
 
+    code_generator_class = MeteredGenerator
+    Macro = ChatMacro
     intercepted_binops = frozenset(operations.OPERATORS)
 
     def __init__(self) -> None:
@@ -101,7 +97,6 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=[loopcontrols, GenerationTag],
-            finalize=_finalize,
             autoescape=False,
             optimized=False,
         )
@@ -120,16 +115,18 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return `obj.attribute` as templates mean it: an allowed method, else an item."""
         kind = type(obj)
+        if kind is dict and attribute not in _DICT_METHODS:
+            try:
+                return obj[attribute]
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
         if kind is Namespace and not attribute.startswith("_"):
             found = _variables_of(obj, _VARIABLES).get(attribute, missing)
             return self.undefined(obj=obj, name=attribute) if found is missing else found
         if attribute in _METHODS.get(kind, ()):
             return Format(obj) if kind is str and attribute == "format" else getattr(obj, attribute)
-        if kind is dict:
-            try:
-                return obj[attribute]
-            except KeyError:
-                return self.undefined(obj=obj, name=attribute)
+        if kind is LoopContext and not attribute.startswith("_"):
+            return getattr(obj, attribute, self.undefined(obj=obj, name=attribute))
         if isinstance(obj, _JINJA_TYPES):
             return super().getattr(obj, attribute)
         if isinstance(obj, tuple) and attribute in getattr(kind, "_fields", ()):
@@ -155,25 +152,25 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call a macro, a global, or an allowed method within bounds."""
-        meter = meter_of(context)
+        return self.run(meter_of(context), context, obj, *args, **kwargs)
+
+    def run(self, meter: Meter, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a macro, a global, or an allowed method within bounds; as templates do it."""
         meter.step()
-        owner = getattr(obj, "__self__", None)
-        # what `getattr` gives out of a dictionary, and two globals: Jinja's own checks would take most of the time
-        is_known = type(owner) is dict or obj is Namespace or obj is bounded_range
-        if is_known or type(obj) is Macro or isinstance(obj, Format) or isinstance(owner, str):
-            kwargs.pop("_loop_vars", None)  # Jinja adds these two for functions that take the context
-            kwargs.pop("_block_vars", None)
-        if type(obj) is Macro:  # the template's own text: nothing in it needs the checks below
-            return meter.made(obj(context.eval_ctx, *args, **kwargs))
-        if isinstance(obj, Format):
+        kind = type(obj)
+        if kind is ChatMacro:  # the template's own text: nothing in it needs the checks below
+            return run_macro(obj, meter, args, kwargs)
+        if kind is Format:
             meter.check_chars(len(obj.text))
             return meter.made(Formatter(self, meter).vformat(obj.text, args, kwargs))
+        owner = getattr(obj, "__self__", None)
         if isinstance(owner, str):
             return operations.call_string_method(meter, obj, args, kwargs)
         if not isinstance(obj, LoopContext) and obj not in _STORING:
             for value in (owner, *args) if getattr(obj, "__name__", "") in _COMPARING_METHODS else args:
-                meter.measure(value)
-        if is_known:
+                meter.compared(value)
+        # what `getattr` gives out of a dictionary, and two globals: Jinja's own checks would take most of the time
+        if type(owner) is dict or obj is Namespace or obj is bounded_range:
             return meter.made(obj(*args, **kwargs))
         return meter.made(super().call(context, obj, *args, **kwargs))
 

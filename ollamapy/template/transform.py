@@ -9,7 +9,8 @@ from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
 from ollamapy.errors import TemplateError
-from ollamapy.template.filters import COMPARED, CONCATENATE, DATA, MADE, STEP, WALKED
+from ollamapy.template.compiler import COMPARED, DATA, MADE, STEP, WALKED
+from ollamapy.template.filters import CONCATENATE
 
 _SMALL_LITERAL = 8
 _REFUSED: dict[type[nodes.Node], str] = {
@@ -46,7 +47,7 @@ class _Bounding(NodeTransformer):
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node | list[nodes.Node]:  # noqa: N802
         self.generic_visit(node)
-        n_chars = sum(len(child.data) for child in node.nodes if isinstance(child, nodes.TemplateData))
+        n_chars = sum(map(_text_length, node.nodes))
         return [_statement(DATA, node.lineno, n_chars), node] if n_chars else node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
@@ -101,6 +102,12 @@ def _is_flag(test: nodes.Node, loop: nodes.For) -> bool:
     if not isinstance(flag, nodes.Getattr) or not isinstance(flag.node, nodes.Name):
         return False
     return flag.node.name != "loop" and flag.node.name not in {name.name for name in _names(loop.target)}
+
+
+def _text_length(node: nodes.Node) -> int:
+    if isinstance(node, nodes.TemplateData):
+        return len(node.data)
+    return len(node.value) if isinstance(node, nodes.Const) and isinstance(node.value, str) else 0
 
 
 def _asks_for_loop(node: nodes.For) -> bool:
