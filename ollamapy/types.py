@@ -123,13 +123,14 @@ class AnswerRequest:
 class ChatRequest(AnswerRequest):
     """A chat, whichever dialect it came in.
 
-    With `must_call` the answer is a call of one of the tools. With `count_prompt` the first piece tells the prompt's
-    tokens.
+    With `must_call` the answer is a call of one of the tools, with `one_call` it has no second one. With `count_prompt`
+    the first piece tells the prompt's tokens.
     """
 
     messages: tuple[Message, ...] = ()
     tools: tuple[Mapping[str, Json], ...] = ()
     must_call: bool = False
+    one_call: bool = False
     template_arguments: Mapping[str, Json] | None = None
     count_prompt: bool = False
 

@@ -27,7 +27,8 @@ PROBE = Prompt((wire.Segment(" "),))
 class Ask:
     """What an answer shall be like. `started` is a moment on `clock`, in seconds; `grammar` is llguidance's.
 
-    With `must_call` that is the grammar of a call, and Harmony's may think by it.
+    With `must_call` that is the grammar of a call, and Harmony's may think by it. With `one_call` the answer ends with
+    its first call.
     """
 
     options: Options
@@ -40,6 +41,7 @@ class Ask:
     tools: tuple[Mapping[str, Json], ...] = ()
     shift: bool = True
     must_call: bool = False
+    one_call: bool = False
     logprobs: bool = False
     top_logprobs: int = 0
     prompt_logprobs: bool = False
@@ -67,23 +69,26 @@ async def stream_answer(lease: Lease, ask: Ask, prompt: Prompt, num_ctx: int) ->
                 yield Chunk(rest.content, rest.thinking)
             yield Chunk(final=_final(thought.ended, ask, lease, prompt))
             return
-        ask, prompt, parser = thought.rest_of(ask), thought.prompt, AnswerParser(())
-        if ask.must_call:
-            parser = _parser(replace(ask, think=None), prompt)
+        ask, prompt = thought.rest_of(ask), thought.prompt
+        parser = _parser(replace(ask, think=None), prompt)
     request = make_request(lease.runner.next_id(), ask, prompt, num_ctx, ask.grammar)
+    tally = Tally(ask.clock)
     async with aclosing(lease.runner.generate(request)) as outputs:
         async for output in outputs:
+            tally.add(output)
             part, finished = parser.feed(output.text), output.finished
+            if finished is not None:
+                part = part.then(parser.close())
+            if ask.one_call and part.tool_calls:
+                part, finished = part.with_first_call(), finished or tally.finished()
             logprobs = tuple(map(_logprob, output.logprobs)) if output.logprobs else ()
             scored = tuple(map(_logprob, output.prompt_logprobs)) if output.prompt_logprobs else ()
             if not part.is_empty or logprobs or scored:
                 said = (part.content, part.thinking, part.tool_calls, logprobs)
                 yield Chunk(*said, call_deltas=part.call_deltas, prompt_logprobs=scored)
             if finished is not None:
-                rest = parser.close()
-                if not rest.is_empty:
-                    yield Chunk(rest.content, rest.thinking, rest.tool_calls, call_deltas=rest.call_deltas)
                 yield Chunk(final=_final(thought.counted(finished) if thought else finished, ask, lease, prompt))
+                return
 
 
 def make_request(request_id: int, ask: Ask, prompt: Prompt, num_ctx: int, grammar: str | None) -> wire.Generate:
@@ -119,33 +124,56 @@ async def check_grammar(runner: ModelRunner, ask: Ask, num_ctx: int) -> None:
             continue
 
 
+class Tally:
+    """Counts an answer as it comes, for one that is ended here and not by the worker."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._first: float | None = None
+        self.n_tokens = 0
+        self._begun = (0, 0)
+
+    def add(self, output: wire.Output) -> None:
+        """Count one step."""
+        self._first = self._first or self._clock()
+        self.n_tokens += output.n_tokens
+        self._begun = output.begun or self._begun
+
+    def finished(self) -> wire.Finished:
+        """Return the end of the answer, had it ended now by itself."""
+        first = self._first or self._started
+        return wire.Finished("stop", *self._begun, self.n_tokens, first - self._started, self._clock() - first)
+
+
 class Thought:
     """The first pass of a constrained answer; afterwards `prompt` goes on behind what was thought.
 
-    Where it used up the tokens it was the whole answer, and `ended` says so.
+    Where it used up the tokens, or wrote a stop string, it was the whole answer, and `ended` says so.
     """
 
     def __init__(self, ask: Ask, num_ctx: int, prompt: Prompt) -> None:
         self._ask = ask
         self._num_ctx = num_ctx
+        self._tally = Tally(ask.clock)
         self.prompt = prompt
         self.ended: wire.Finished | None = None
-        self._n_tokens = 0
-        self._begun = (0, 0)
 
     def rest_of(self, ask: Ask) -> Ask:
         """Return what may still be said."""
         most = ask.options.num_predict
         if most is None or most < 0:
             return ask
-        return replace(ask, options=replace(ask.options, num_predict=max(most - self._n_tokens, 1)))
+        return replace(ask, options=replace(ask.options, num_predict=max(most - self._tally.n_tokens, 1)))
 
     def counted(self, finished: wire.Finished) -> wire.Finished:
         """Return the end of the second pass with the counts of both: what was thought is no prompt."""
-        prompt_tokens, cached_tokens = self._begun
-        both = self._n_tokens + finished.completion_tokens
+        first = self._tally.finished()
         return msgspec.structs.replace(
-            finished, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens, completion_tokens=both
+            finished,
+            prompt_tokens=first.prompt_tokens,
+            cached_tokens=first.cached_tokens,
+            completion_tokens=first.completion_tokens + finished.completion_tokens,
         )
 
     async def stream(self, runner: ModelRunner, parser: AnswerParser) -> AsyncGenerator[Chunk, None]:
@@ -155,12 +183,11 @@ class Thought:
         async with aclosing(runner.generate(request)) as outputs:
             async for output in outputs:
                 said += output.text
-                self._n_tokens += output.n_tokens
-                self._begun = output.begun or self._begun
-                finished = output.finished
-                if finished is not None and finished.reason == "length":
-                    self.ended = finished
+                self._tally.add(output)
                 part = parser.feed(output.text)
+                finished = output.finished
+                if finished is not None and (finished.reason == "length" or (finished.stop and not part.content)):
+                    self.ended = finished
                 if part.thinking:
                     yield Chunk(thinking=part.thinking)
                 if part.content or part.tool_calls:
@@ -185,7 +212,8 @@ class Thought:
                 wire.Segment(body, special=False),
                 wire.Segment(tags.close + (after or "\n\n")),
             )
-        return replace(self.prompt, segments=(*self.prompt.segments, *segments))
+        text = self.prompt.text + "".join(segment.text for segment in segments)
+        return replace(self.prompt, segments=(*self.prompt.segments, *segments), text=text)
 
 
 def _thinks_first(ask: Ask) -> bool:

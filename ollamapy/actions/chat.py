@@ -47,6 +47,7 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         tools=request.tools,
         shift=request.shift,
         must_call=request.must_call,
+        one_call=request.one_call,
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
         logit_bias=request.logit_bias,

@@ -48,11 +48,13 @@ def _chat(fields: Fields, options: Options) -> ChatRequest:
         raise InvalidInputError("messages is required")
     refuse_grammars(fields, "output_config.format")
     tools, must_call = _tools(fields)
+    choice = fields.nested("tool_choice")
     return ChatRequest(
         model=fields.text("model"),
         messages=(*_system(fields), *_messages(fields)),
         tools=tools,
         must_call=must_call,
+        one_call=choice is not None and choice.flag("disable_parallel_tool_use"),
         format=_format(fields),
         options=options,
         stream=fields.flag("stream"),

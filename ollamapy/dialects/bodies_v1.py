@@ -125,6 +125,7 @@ class ChatCompletionBody(V1Body, frozen=True, kw_only=True):
     lark: Lark | None = None
     tools: list[ToolBody] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     stream_options: StreamOptions | None = None
     n: Answers | None = None
@@ -264,6 +265,7 @@ class AnthropicChoice(Body, frozen=True, kw_only=True):
 
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
+    disable_parallel_tool_use: bool | None = None
 
 
 class Thinking(Body, frozen=True, kw_only=True):

@@ -237,8 +237,8 @@ def decode_base64(text: str, where: str) -> bytes:
 
 def _reason(exc: Exception, body: bytes) -> str:
     text = str(exc)
-    if isinstance(exc, UnicodeDecodeError):
-        return f"the request body is not UTF-8 at byte {_first_not_utf8(body)}"
+    if (bad := _first_not_utf8(body)) < len(body):
+        return f"the request body is not UTF-8 at byte {bad}"
     if "out of range" in text:
         where = _find_infinite(json.loads(body, parse_int=float), "")
         return f'the number of field "{where}" is out of range' if where else "a number is out of range"

@@ -65,6 +65,7 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         think=read_effort(fields, arguments or {}),
         template_arguments=arguments,
         must_call=must_call,
+        one_call=not fields.flag("parallel_tool_calls", default=True),
         logprobs=fields.flag("logprobs"),
         top_logprobs=read_top_logprobs(fields),
         logit_bias=read_logit_bias(fields),

@@ -61,6 +61,7 @@ def response_request(fields: Fields, find_item: FindItem) -> ResponseRequest:
         messages=_input(fields, find_item),
         tools=tools,
         must_call=must_call,
+        one_call=not fields.flag("parallel_tool_calls", default=True),
         format=_format(fields),
         options=_options(fields),
         fallback=DEFAULTS,

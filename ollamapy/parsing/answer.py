@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random, SystemRandom
 
 from ollamapy.parsing.harmony import HarmonyParser
@@ -12,7 +13,7 @@ from ollamapy.parsing.thinking import ThinkingParser
 from ollamapy.parsing.tool_calls import tool_parser
 from ollamapy.parsing.traits import answer_marks, read_traits
 from ollamapy.parsing.xtml import XtmlParser
-from ollamapy.types import CallDelta, Json, ToolCall
+from ollamapy.types import Json
 
 __all__ = [
     "AnswerParser",
@@ -33,27 +34,18 @@ class AnswerParser:
 
     def feed(self, text: str) -> Part:
         """Take the next text and return everything that can be given out now."""
-        thinking = ""
-        calls: tuple[ToolCall, ...] = ()
-        deltas: tuple[CallDelta, ...] = ()
+        found = Part(text)
         for stage in self._stages:
-            part = stage.feed(text)
-            text, thinking, calls = part.content, thinking + part.thinking, calls + part.tool_calls
-            deltas += part.call_deltas
-        return Part(text, thinking, calls, deltas)
+            found = replace(found, content="").then(stage.feed(found.content))
+        return found
 
     def close(self) -> Part:
         """Return the rest; malformed calls come out as text."""
-        text = thinking = ""
-        calls: tuple[ToolCall, ...] = ()
-        deltas: tuple[CallDelta, ...] = ()
+        found = Part()
         for stage in self._stages:
-            first, last = stage.feed(text), stage.close()
-            text = first.content + last.content
-            thinking += first.thinking + last.thinking
-            calls += first.tool_calls + last.tool_calls
-            deltas += first.call_deltas + last.call_deltas
-        return Part(text, thinking, calls, deltas)
+            text = found.content
+            found = replace(found, content="").then(stage.feed(text)).then(stage.close())
+        return found
 
 
 def answer_parser(
@@ -74,7 +66,7 @@ def answer_parser(
     traits = read_traits(template_source)
     rng = rng or SystemRandom()
     if traits.is_harmony:
-        return AnswerParser([HarmonyParser(rng)])
+        return AnswerParser([HarmonyParser(rng, prompt_tail)])
     if traits.is_xtml:
         return AnswerParser([XtmlParser(rng, prompt_tail)])
     if traits.names_recipients:

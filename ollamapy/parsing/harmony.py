@@ -26,12 +26,13 @@ _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.:-]+)")
 class HarmonyParser:
     """Text to thinking (analysis), content (final, and commentary to nobody) and calls (to a function)."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, prompt_tail: str = "") -> None:
         self._out = PartBuilder(rng)
         self._thinking = ""
         self._buffer = ""
-        self._in_body = False
-        self._channel = "final"
+        self._in_body = prompt_tail.endswith(_MESSAGE)
+        opened = _CHANNEL.findall(prompt_tail) if self._in_body else []
+        self._channel = opened[-1] if opened else "final"
         self._recipient = ""
         self._stream = CallStream(None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from string import ascii_lowercase, digits
 from typing import Protocol
@@ -25,6 +25,21 @@ class Part:
     def is_empty(self) -> bool:
         """Whether nothing came out."""
         return not (self.content or self.thinking or self.tool_calls or self.call_deltas)
+
+    def then(self, other: Part) -> Part:
+        """Return this part and the next one as one."""
+        return Part(
+            self.content + other.content,
+            self.thinking + other.thinking,
+            self.tool_calls + other.tool_calls,
+            self.call_deltas + other.call_deltas,
+        )
+
+    def with_first_call(self) -> Part:
+        """Return the part with no call but its first."""
+        first = self.tool_calls[:1]
+        deltas = tuple(delta for delta in self.call_deltas if first and delta.index == first[0].index)
+        return replace(self, tool_calls=first, call_deltas=deltas)
 
 
 class Stage(Protocol):

@@ -111,7 +111,9 @@ def test_tools_take_openais_form_and_a_choice_may_demand_one():
     first = {"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA}}
     request = read(tools=TOOLS)
     assert (request.tools[0], len(request.tools), request.must_call) == (first, 2, False)
-    assert read(tools=TOOLS, tool_choice={"type": "auto", "disable_parallel_tool_use": True}).must_call is False
+    assert read(tools=TOOLS, tool_choice={"type": "auto"}).one_call is False
+    alone = read(tools=TOOLS, tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+    assert (alone.must_call, alone.one_call) == (False, True)
     assert read(tools=TOOLS, tool_choice={"type": "none"}).tools == ()
     assert read(tools=TOOLS, tool_choice={"type": "any"}).must_call is True
     named = read(tools=TOOLS, tool_choice={"type": "tool", "name": "g"})

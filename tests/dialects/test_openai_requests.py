@@ -182,6 +182,7 @@ def test_a_call_must_come_where_the_tool_choice_demands_one():
     ]  # fmt: skip
     with pytest.raises(InvalidInputError, match="no tools"):
         read(tool_choice="required")
+    assert [read(parallel_tool_calls=value).chat.one_call for value in (None, True, False)] == [False, False, True]
 
 
 def test_arguments_of_the_template_are_handed_on():

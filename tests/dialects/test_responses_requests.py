@@ -115,6 +115,10 @@ def test_a_choice_says_which_functions_may_or_must_be_called(choice, names, must
     assert ([tool["function"]["name"] for tool in chat.tools], chat.must_call) == (names, must_call)
 
 
+def test_calls_may_be_held_to_one():
+    assert [read(parallel_tool_calls=value).chat.one_call for value in (None, True, False)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [

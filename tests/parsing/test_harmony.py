@@ -56,3 +56,17 @@ pieces = st.sampled_from([
 @given(st.lists(pieces, max_size=14).map("".join), st.lists(st.integers(0, 300), max_size=8))
 def test_chunks_do_not_matter(text: str, points: list[int]) -> None:
     same_however_cut(make, text, points)
+
+
+@pytest.mark.parametrize(
+    ("prompt_tail", "expected"),
+    [
+        ("<|start|>assistant<|channel|>final<|message|>", ("to=f", "", [])),
+        ("<|channel|>final<|message|>x<|end|><|start|>assistant<|channel|>analysis<|message|>", ("", "to=f", [])),
+        ("<|start|>user<|message|>x<|end|><|start|>assistant", ("", "", [])),
+    ],
+)
+def test_a_prompt_may_have_begun_the_message(prompt_tail: str, expected: object) -> None:
+    parser = HarmonyParser(Random(1), prompt_tail)
+    part = parser.feed("to=f").then(parser.close())
+    assert summary(part) == expected

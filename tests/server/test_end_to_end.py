@@ -120,6 +120,17 @@ def test_thinking_and_a_constrained_answer_share_the_tokens_that_are_allowed(rea
     assert answer["done_reason"] == "length"
 
 
+@pytest.mark.parametrize("schema", [None, {"type": "object"}], ids=["free", "held"])
+def test_a_stop_string_within_thinking_ends_the_answer(real, schema):
+    body = {"model": "wren", "messages": WHO, "think": True, "stream": False, "format": schema}
+    thought = real.client.post("/api/chat", json=body).json()["message"]["thinking"]
+    stop = thought.split()[2]
+    ended = real.client.post("/api/chat", json={**body, "options": {"stop": [stop]}}).json()
+    assert ended["message"]["thinking"].strip() == thought.partition(stop)[0].strip()
+    assert ended["message"]["content"] == ""
+    assert ended["done_reason"] == "stop"
+
+
 @pytest.mark.parametrize("think", [True, False])
 def test_a_schema_that_can_not_be_used_is_refused_before_the_first_byte(real, think):
     body = {"model": "wren", "messages": WHO, "format": {"type": "nonsense"}, "think": think}

@@ -262,6 +262,44 @@ def test_wren_calls_what_it_must(real: Daemon, api: Any, stream: bool, think: bo
         assert answer["calls"] == [{"name": "get_weather", "arguments": ARGUMENTS, "index": 0}]
 
 
+# Two calls in GBNF; the second one leaves the model something to write, so that it comes later.
+FIRST_CALL = json.dumps({"name": "get_weather", "arguments": ARGUMENTS}).replace("\\", "\\\\").replace('"', '\\"')
+TWO_CALLS = (
+    f'root ::= "<tool_call>\\n{FIRST_CALL}\\n</tool_call>\\n<tool_call>\\n" '
+    '"{\\"name\\": \\"get_weather\\", \\"arguments\\": {\\"city\\": \\"" [a-z]{40} "\\"}}\\n</tool_call>"'
+)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_calls_that_a_grammar_writes_are_read_after_thinking_too(real: Daemon, stream: bool) -> None:
+    for think in (True, False):
+        answer = native(
+            real, stream, model="wren", messages=ASK, tools=[TOOL], grammar=TWO_CALLS, think=think, options={}
+        )
+        assert (answer["content"], bool(answer["reasoning"])) == ("", think)
+        first, second = [call["arguments"] for call in answer["calls"]]
+        assert (first, len(second["city"])) == (ARGUMENTS, 40)
+
+
+@pytest.mark.parametrize("think", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_ends_with_its_first_call_where_calls_may_not_be_parallel(
+    real: Daemon, stream: bool, think: bool
+) -> None:
+    body = {"model": "wren", "messages": ASK, "tools": [TOOL], "grammar": TWO_CALLS, "think": think, "options": {}}
+    one, two = (openai(real, stream, **body, parallel_tool_calls=parallel) for parallel in (False, True))
+    assert [call["arguments"] for call in one["calls"]] == [ARGUMENTS]
+    assert one["calls"] == two["calls"][:1]
+    assert len(two["calls"]) == 2
+    body = {**body, "reasoning_effort": "low" if think else "none"}
+    spent = [
+        real.client.post("/v1/chat/completions", json={**body, "parallel_tool_calls": parallel}).json()["usage"]
+        for parallel in (False, True)
+    ]
+    assert spent[0]["completion_tokens"] < spent[1]["completion_tokens"]
+    assert spent[0]["prompt_tokens"] == spent[1]["prompt_tokens"] > 0
+
+
 def test_a_named_function_is_the_one_that_is_called(real: Daemon) -> None:
     named = {"type": "function", "function": {"name": "other"}}
     answer = openai(real, False, model="wren", messages=ASK, tools=[TOOL, OTHER], tool_choice=named, options={})
