@@ -9,7 +9,7 @@ from random import Random
 
 from ollamapy.parsing.call_stream import CallStream, Head
 from ollamapy.parsing.calls import Found
-from ollamapy.parsing.part import Part, PartBuilder
+from ollamapy.parsing.part import StepParser
 
 MAX_HEAD_CHARS = 256  # between an opening tag and the JSON value that it announces
 MAX_CLOSES = 16  # closing tags tried while a JSON string is open
@@ -43,29 +43,14 @@ class Syntax:
         return cls(mark, "", lambda _: None, is_dropped=True)
 
 
-class BlockParser:
+class BlockParser(StepParser):
     """Text to content and calls. What fails to parse comes out as text, and is searched for further blocks."""
 
     def __init__(self, syntaxes: Sequence[Syntax], rng: Random) -> None:
+        super().__init__(rng)
         self._tagged = [s for s in syntaxes if not s.bare]
         self._bare = [s for s in syntaxes if s.bare]
-        self._out = PartBuilder(rng)
-        self._buffer = ""
         self._enter(None)
-
-    def feed(self, text: str) -> Part:
-        """Take the next text and return everything that can be given out now."""
-        self._buffer += text
-        while self._step(final=False):
-            pass
-        return self._out.take()
-
-    def close(self) -> Part:
-        """Return the rest; an unfinished block is read as it stands, or comes out as text."""
-        while self._step(final=True):
-            pass
-        self._out.flush()
-        return self._out.take()
 
     def _enter(self, syntax: Syntax | None) -> None:
         self._inside = syntax

@@ -6,16 +6,16 @@ Source: https://cookbook.openai.com/articles/openai-harmony
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from random import Random
 
 from ollamapy.parsing.blocks import overlap
 from ollamapy.parsing.call_stream import CallStream, named_head
 from ollamapy.parsing.calls import Found, read_arguments, read_values
-from ollamapy.parsing.part import Part, PartBuilder
+from ollamapy.parsing.part import StepParser
 
 MARKS = ("<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>", "<|call|>", "<|return|>")
 _MESSAGE = "<|message|>"
+MAX_HEADER_CHARS = 512
 _HEADER_STARTS = ("<|", "to=")
 _ENDS = ("<|end|>", "<|call|>", "<|return|>", "<|start|>")
 _END = re.compile("|".join(map(re.escape, _ENDS)))
@@ -23,54 +23,39 @@ _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.:-]+)")
 
 
-class HarmonyParser:
-    """Text to thinking (analysis), content (final, and commentary to nobody) and calls (to a function)."""
+class HarmonyParser(StepParser):
+    """Text to thinking (analysis), content (final, and commentary to nobody) and calls (to a function).
+
+    A call that is cut off comes out as text, a header that is cut off not at all, and one that has no end as text.
+    """
 
     def __init__(self, rng: Random, prompt_tail: str = "") -> None:
-        self._out = PartBuilder(rng)
-        self._thinking = ""
-        self._buffer = ""
+        super().__init__(rng)
         self._in_body = prompt_tail.endswith(_MESSAGE)
         opened = _CHANNEL.findall(prompt_tail) if self._in_body else []
         self._channel = opened[-1] if opened else "final"
         self._recipient = ""
         self._stream = CallStream(None)
 
-    def feed(self, text: str) -> Part:
-        """Take the next text and return everything that can be given out now."""
-        self._buffer += text
-        while self._step(final=False):
-            pass
-        return self._take()
+    def _step(self, *, final: bool) -> bool:
+        return self._read_body(final=final) if self._in_body else self._read_header()
 
-    def close(self) -> Part:
-        """Return the rest; a call that is cut off comes out as text, a header that is cut off not at all."""
-        while self._step(final=True):
-            pass
+    def _finish(self) -> None:
         if self._in_body and self._recipient:
             self._finish_call(self._buffer)
         elif not self._buffer.lstrip().startswith(_HEADER_STARTS):
             self._out.text(self._buffer)
-        self._buffer = ""
-        self._out.flush()
-        return self._take()
-
-    def _take(self) -> Part:
-        part = self._out.take()
-        thinking, self._thinking = self._thinking, ""
-        return replace(part, thinking=thinking)
-
-    def _step(self, *, final: bool) -> bool:
-        return self._read_body(final=final) if self._in_body else self._read_header()
 
     def _read_header(self) -> bool:
         head = self._buffer.lstrip()
-        if not any(head.startswith(mark) or mark.startswith(head) for mark in _HEADER_STARTS):
+        is_header = any(head.startswith(mark) or mark.startswith(head) for mark in _HEADER_STARTS)
+        header, found, rest = self._buffer[:MAX_HEADER_CHARS].partition(_MESSAGE)
+        if not is_header or (not found and len(self._buffer) >= MAX_HEADER_CHARS):
             self._enter("final", "")
             return True
-        header, found, rest = self._buffer.partition(_MESSAGE)
         if not found:
             return False
+        rest += self._buffer[MAX_HEADER_CHARS:]
         channel, recipient = _CHANNEL.search(header), _RECIPIENT.search(header)
         self._buffer = rest
         self._enter(channel[1] if channel else "final", recipient[1] if recipient else "")
@@ -93,7 +78,7 @@ class HarmonyParser:
         if self._recipient:
             self._finish_call(body)
         elif self._channel == "analysis":
-            self._thinking += body
+            self._out.think(body)
         else:
             self._out.text(body)
         self._buffer = self._buffer[stop if end is None else end.end() :]

@@ -1,7 +1,8 @@
-"""One piece of a parsed answer, and the builder that orders text and calls into pieces."""
+"""One piece of a parsed answer, the builder that orders text and calls into pieces, and the loop around a format."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from random import Random
 from string import ascii_lowercase, digits
@@ -58,6 +59,7 @@ class PartBuilder:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._content: list[str] = []
+        self._thinking = ""
         self._calls: list[ToolCall] = []
         self._deltas: list[CallDelta] = []
         self._begun: tuple[str, int] | None = None  # id and index of a call that is being written
@@ -82,6 +84,10 @@ class PartBuilder:
             body = body.lstrip()
         self._content.append(self._space + body)
         self._space, self._has_text, self.at_edge = trailing, True, False
+
+    def think(self, text: str) -> None:
+        """Add what is thought."""
+        self._thinking += text
 
     def write(self, stream: CallStream, body: str, end: int) -> None:
         """Add what is new in `body[:end]` of the arguments of the call that is being written."""
@@ -117,8 +123,8 @@ class PartBuilder:
 
     def take(self) -> Part:
         """Return what was added since the last time."""
-        part = Part("".join(self._content), "", tuple(self._calls), tuple(self._deltas))
-        self._content, self._calls, self._deltas = [], [], []
+        part = Part("".join(self._content), self._thinking, tuple(self._calls), tuple(self._deltas))
+        self._content, self._thinking, self._calls, self._deltas = [], "", [], []
         self._is_told = self._begun is not None
         return part
 
@@ -126,3 +132,33 @@ class PartBuilder:
         name = "".join(self._rng.choices(ascii_lowercase + digits, k=8))
         self._count += 1
         return f"call_{name}", self._count - 1
+
+
+class StepParser(ABC):
+    """A stage that works its buffer off in steps, each of which puts what it found into `_out`."""
+
+    def __init__(self, rng: Random) -> None:
+        self._out = PartBuilder(rng)
+        self._buffer = ""
+
+    def feed(self, text: str) -> Part:
+        """Take the next text and return everything that can be given out now."""
+        self._buffer += text
+        while self._step(final=False):
+            pass
+        return self._out.take()
+
+    def close(self) -> Part:
+        """Return the rest; what is malformed comes out as text."""
+        while self._step(final=True):
+            pass
+        self._finish()
+        self._out.flush()
+        return self._out.take()
+
+    @abstractmethod
+    def _step(self, *, final: bool) -> bool:
+        """Work off what can be told by now, with `final` all there is; return whether there may be more."""
+
+    def _finish(self) -> None:  # noqa: B027 - most formats leave nothing
+        """Give out what the last step has left."""

@@ -7,34 +7,22 @@ from random import Random
 from ollamapy.parsing.blocks import overlap
 from ollamapy.parsing.call_stream import CallStream, named_head
 from ollamapy.parsing.calls import Found, read_arguments, read_values
-from ollamapy.parsing.part import Part, PartBuilder
+from ollamapy.parsing.part import StepParser
 
 MARK = ">>>"
 _ALL = "all"
 
 
-class RecipientParser:
-    """Text to content (for all) and calls (for a function); the prompt has written the first mark already."""
+class RecipientParser(StepParser):
+    """Text to content (for all) and calls (for a function); the prompt has written the first mark already.
+
+    Arguments that are cut off come out as text.
+    """
 
     def __init__(self, rng: Random) -> None:
-        self._out = PartBuilder(rng)
-        self._buffer = ""
+        super().__init__(rng)
         self._recipient: str | None = None  # None within a header
         self._stream = CallStream(None)
-
-    def feed(self, text: str) -> Part:
-        """Take the next text and return everything that can be given out now."""
-        self._buffer += text
-        while self._step(final=False):
-            pass
-        return self._out.take()
-
-    def close(self) -> Part:
-        """Return the rest; arguments that are cut off come out as text."""
-        while self._step(final=True):
-            pass
-        self._out.flush()
-        return self._out.take()
 
     def _step(self, *, final: bool) -> bool:
         if self._recipient is None:

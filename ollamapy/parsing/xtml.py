@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import replace
 from random import Random
 
 from ollamapy.parsing.blocks import overlap
 from ollamapy.parsing.calls import Found, read_arguments, read_values
-from ollamapy.parsing.part import Part, PartBuilder
+from ollamapy.parsing.part import StepParser
 from ollamapy.types import Json
 
 MARKS = ("<|open|>", "<|close|>", "<|sep|>", "<|end_of_msg|>")
+MAX_TAG_CHARS = 1024
 _SEP = "<|sep|>"
 _TAG_STARTS = ("<|open|>", "<|close|>", "<|end_of_msg|>")
 _START = re.compile("|".join(map(re.escape, _TAG_STARTS)))
@@ -20,13 +20,14 @@ _OPENED = re.compile(r"<\|open\|>(\w+)[^<]*<\|sep\|>\s*\Z")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
-class XtmlParser:
-    """Text to thinking (think), content (response) and calls (call, with an argument each or JSON)."""
+class XtmlParser(StepParser):
+    """Text to thinking (think), content (response) and calls (call, with an argument each or JSON).
+
+    A call that is cut off comes out as text, a tag that is cut off not at all, and one that has no end as text.
+    """
 
     def __init__(self, rng: Random, prompt_tail: str = "") -> None:
-        self._out = PartBuilder(rng)
-        self._thinking = ""
-        self._buffer = ""
+        super().__init__(rng)
         opened = _OPENED.search(prompt_tail)
         self._tag = opened[1] if opened else "response"
         self._attributes: dict[str, str] = {}
@@ -34,27 +35,6 @@ class XtmlParser:
         self._name = ""
         self._arguments: dict[str, Json] | None = None  # of the call that is open
         self._raw = ""  # its text
-
-    def feed(self, text: str) -> Part:
-        """Take the next text and return everything that can be given out now."""
-        self._buffer += text
-        while self._step(final=False):
-            pass
-        return self._take()
-
-    def close(self) -> Part:
-        """Return the rest; a call that is cut off comes out as text, a tag that is cut off not at all."""
-        while self._step(final=True):
-            pass
-        if self._arguments is not None:
-            self._out.text(self._raw + self._buffer)
-        self._out.flush()
-        return self._take()
-
-    def _take(self) -> Part:
-        part = self._out.take()
-        thinking, self._thinking = self._thinking, ""
-        return replace(part, thinking=thinking)
 
     def _step(self, *, final: bool) -> bool:
         start = _START.search(self._buffer)
@@ -69,10 +49,15 @@ class XtmlParser:
         if start[0] == "<|end_of_msg|>":
             self._buffer = self._buffer[len(start[0]) :]
             return True
-        tag, found, rest = self._buffer[len(start[0]) :].partition(_SEP)
+        tag, found, _ = self._buffer[len(start[0]) : MAX_TAG_CHARS].partition(_SEP)
+        if not found and len(self._buffer) >= MAX_TAG_CHARS:
+            self._take_text(start[0])
+            self._raw += start[0]
+            self._buffer = self._buffer[len(start[0]) :]
+            return True
         if not found:
             return False
-        self._buffer = rest
+        self._buffer = self._buffer[len(start[0]) + len(tag) + len(_SEP) :]
         self._raw += start[0] + tag + _SEP
         if start[0] == "<|open|>":
             self._open(tag)
@@ -82,15 +67,26 @@ class XtmlParser:
             self._raw = ""
         return True
 
+    def _finish(self) -> None:
+        if self._arguments is not None:
+            self._out.text(self._raw + self._buffer)
+        self._give_stray()
+
+    def _give_stray(self) -> None:
+        """Give out text that stands in no channel and no call, as an answer that forgot its tag does."""
+        if self._arguments is None and self._value.strip():
+            self._out.text(self._value)
+
     def _take_text(self, text: str) -> None:
         if self._tag == "think":
-            self._thinking += text
+            self._out.think(text)
         elif self._tag == "response":
             self._out.text(text)
         else:
             self._value += text
 
     def _open(self, tag: str) -> None:
+        self._give_stray()
         name, _, attributes = tag.strip().partition(" ")
         self._tag, self._value = name, ""
         self._attributes = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(attributes)}
@@ -99,6 +95,7 @@ class XtmlParser:
             self._raw = f"<|open|>{tag}{_SEP}"
 
     def _close(self, tag: str) -> None:
+        self._give_stray()
         if tag == "argument" and self._arguments is not None:
             values = None if self._attributes.get("type") == "string" else read_values(self._value)
             self._arguments[self._attributes.get("key", "")] = values[0] if values else self._value
@@ -108,4 +105,5 @@ class XtmlParser:
         elif tag == "call" and self._arguments is not None and self._name:
             self._out.call(Found(self._name, self._arguments))
             self._arguments = None
+        self._value = ""
         self._tag = "" if tag in ("think", "response", "argument", "json", "call", "tools") else self._tag

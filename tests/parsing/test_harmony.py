@@ -36,6 +36,10 @@ CALL = '<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": 1
         pytest.param(" to=functions.f<|message|>{}", ("", "", [("f", {})]), id="recipient first, end left out"),
         pytest.param("<|channel|>commentary<|message|>Wait.<|end|>", ("Wait.", "", []), id="commentary to nobody"),
         pytest.param(f"{CALL}<|start|>assistant{CALL}", ("", "", [("f", {"a": 1})] * 2), id="two calls"),
+        pytest.param(f"<|oops {'word ' * 200}", (f"<|oops {'word ' * 200}", "", []), id="a header without an end"),
+        pytest.param(
+            f"<|channel|>{'x' * 600}<|message|>a", (f"<|channel|>{'x' * 600}<|message|>a", "", []), id="a long header"
+        ),
         pytest.param("Plain text", ("Plain text", "", []), id="no header"),
         pytest.param(CALL.replace("}", ""), ('{"a": 1', "", []), id="malformed arguments"),
         pytest.param("<|channel|>final<|message|>a<|en", ("a<|en", "", []), id="an end mark cut off"),

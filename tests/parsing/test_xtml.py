@@ -21,6 +21,9 @@ ANSWER = "<|close|>think<|sep|><|open|>response<|sep|>Hi & bye.<|close|>response
         pytest.param("", "a < b <| c", "a < b <| c", "", id="no tag after all"),
         pytest.param("<|open|>think<|sep|>", "I thi", "", "I thi", id="cut off"),
         pytest.param("", "Hi.<|open|>respon", "Hi.", "", id="cut off in a tag"),
+        pytest.param("", f"Hi.<|open|>{'x' * 2000}", f"Hi.<|open|>{'x' * 2000}", "", id="a tag without an end"),
+        pytest.param("<|open|>think<|sep|>", "Hm.<|close|>think<|sep|>\nHi.", "\nHi.", "Hm.", id="no channel"),
+        pytest.param("", "<|open|>odd<|sep|>Hi.<|close|>odd<|sep|>", "Hi.", "", id="an unknown channel"),
     ],
 )  # fmt: skip
 def test_channels_are_told_apart(tail: str, text: str, content: str, thinking: str) -> None:
