@@ -13,6 +13,7 @@ from ollamapy.template.control import ControlTokens, Cover, merge_segments
 from ollamapy.template.jinja import JinjaTemplate
 from ollamapy.template.messages import Traits, chat_messages, tool_definitions
 from ollamapy.template.sandbox import date_formatter
+from ollamapy.template.thinking import think_variables
 from ollamapy.template.traits import PROBE_SECONDS, failing_as_none, find_traits
 from ollamapy.types import Json, Message, Think
 from ollamapy.wire import Segment
@@ -80,7 +81,7 @@ def render_chat(
     variables = _variables(template, cover, messages, template.traits)
     now = now or datetime.now().astimezone()
     variables |= {
-        **_think_variables(think, template.source),
+        **think_variables(think, template.source),
         "tools": tool_definitions(tools, template.traits, cover),
         "add_generation_prompt": add_generation_prompt,
         **_date_variables(now),
@@ -109,17 +110,6 @@ def _date_variables(now: datetime) -> dict[str, Any]:
     """Return the date in the ways that templates ask for it: Llama 3.1's `date_string`, FireFunction's `datetime`."""
     date_string = f"{now:%d %b %Y}"
     return {"strftime_now": date_formatter(now), "date_string": date_string, "datetime": f"{now:%b %d %Y}"}
-
-
-def _think_variables(think: Think, source: str) -> dict[str, Json]:
-    if think is None:
-        return {}
-    # `thinking` is the name that DeepSeek's and Granite's templates use
-    variables: dict[str, Json] = {"enable_thinking": bool(think), "thinking": bool(think)}
-    if isinstance(think, str):
-        knows_max = "'max'" in source or '"max"' in source
-        variables["reasoning_effort"] = "high" if think == "max" and not knows_max else think
-    return variables
 
 
 def _extra_variables(extra: Mapping[str, Json], cover: Cover) -> dict[str, Json]:

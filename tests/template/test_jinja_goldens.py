@@ -34,6 +34,8 @@ REWRITTEN_RESULTS = WITH_RESULTS | {"tool turns"}
 # `thinking` says in these templates whether the model thinks: we set it, which llama.cpp does not.
 UNASKED_THINKING = frozenset({"user", "thinking in history"})
 THINKING_OFF = frozenset(name for name in CASES if name.endswith("thinking off"))
+# Others have words of their own for no thinking, or for any, and we say those: llama.cpp says `enable_thinking` alone.
+THINKING_ON = frozenset(CASES) - THINKING_OFF
 # The template takes several texts as they came; llama.cpp joins them by line breaks first.
 JOINED_PARTS = frozenset({"content parts"})
 # llama.cpp turns an answer with thinking into parts, of which this template writes none.
@@ -41,13 +43,17 @@ LOST_ANSWER = frozenset({"thinking in history"})
 
 DIFFERENCES = {
     "Apriel-1.6-15b-Thinker-fixed": PRINTED_DICTIONARY,
+    "ByteDance-Seed-OSS": THINKING_OFF,
+    "Cohere2MoE": THINKING_OFF,
     "Kimi-K3": THINKING_OFF,
     "LFM2.5-8B-A1B": JOINED_PARTS,
+    "MiniMax-M3": THINKING_OFF,
     "deepseek-ai-DeepSeek-R1-Distill-Llama-8B": LOST_CALLS,
     "google-gemma-2-2b-it": GAP_BELOW_SYSTEM,
     "google-gemma-4-31B-it-interleaved": REWRITTEN_RESULTS,
     "ibm-granite-granite-3.3-2B-Instruct": UNASKED_THINKING,
     "mistralai-Ministral-3-14B-Reasoning-2512": JOINED_PARTS,
+    "tencent-Hy3": THINKING_ON,
     "unsloth-Apriel-1.5": PRINTED_DICTIONARY,
     "unsloth-mistral-Devstral-Small-2507": LOST_ANSWER,
 }

@@ -16,6 +16,7 @@ from ollamapy.template.control import ControlTokens, Cover
 from ollamapy.template.messages import chat_messages
 from ollamapy.template.prompt import ChatTemplate, chat_template, render_chat
 from ollamapy.template.sandbox import GenerationTag, date_formatter, raise_exception
+from ollamapy.template.thinking import think_variables
 from ollamapy.types import Message, ToolCall
 
 SYSTEM, USER = Message("system", "Be brief 7391."), Message("user", "Hello there 7391")
@@ -141,7 +142,6 @@ def test_bounds_change_nothing_in_the_text(templates: dict[str, ChatTemplate]) -
     for name in templates.keys() - REFUSES_TOOL_ROLE - BEYOND_HUGGING_FACE:
         template, reference = templates[name], environment.from_string(templates[name].source)
         for chat, think in product(((SYSTEM, USER, ANSWER, NEXT), (USER, CALL, RESULT)), (None, True, False)):
-            thinking = {} if think is None else {"enable_thinking": think, "thinking": think}
             expected = reference.render(
                 messages=chat_messages(chat, template.traits, cover),
                 tools=TOOLS,
@@ -150,7 +150,7 @@ def test_bounds_change_nothing_in_the_text(templates: dict[str, ChatTemplate]) -
                 add_generation_prompt=True,
                 strftime_now=date_formatter(now),
                 date_string=now.strftime("%d %b %Y"),
-                **thinking,
+                **think_variables(think, template.source),
             )
             segments = render_chat(template, chat, tools=TOOLS, think=think, now=now)
             assert "".join(segment.text for segment in segments) == expected, name

@@ -190,13 +190,6 @@ def test_variables_reach_the_template() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("source", "effort"), [("{{ reasoning_effort }}", "high"), ("{# 'max' #}{{ reasoning_effort }}", "max")]
-)
-def test_the_highest_level_is_max_only_where_the_template_knows_it(source: str, effort: str) -> None:
-    assert text_of(render_chat(chat_template(source), [], think="max")) == effort
-
-
 @pytest.mark.parametrize("name", ["messages", "tools", "bos_token", "eos_token", "add_generation_prompt"])
 def test_extra_arguments_cannot_replace_the_request(name: str) -> None:
     with pytest.raises(TemplateError, match=f"the template argument '{name}' can't be set"):
