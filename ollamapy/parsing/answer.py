@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from random import Random, SystemRandom
 
 from ollamapy.parsing.harmony import HarmonyParser
@@ -34,17 +33,19 @@ class AnswerParser:
 
     def feed(self, text: str) -> Part:
         """Take the next text and return everything that can be given out now."""
-        found = Part(text)
-        for stage in self._stages:
-            found = replace(found, content="").then(stage.feed(found.content))
+        if not self._stages:
+            return Part(text)
+        first, *later = self._stages
+        found = first.feed(text)
+        for stage in later:
+            found = found.passed(stage.feed(found.content))
         return found
 
     def close(self) -> Part:
         """Return the rest; malformed calls come out as text."""
         found = Part()
         for stage in self._stages:
-            text = found.content
-            found = replace(found, content="").then(stage.feed(text)).then(stage.close())
+            found = found.passed(stage.feed(found.content).then(stage.close()))
         return found
 
 

@@ -36,6 +36,15 @@ class Part:
             self.call_deltas + other.call_deltas,
         )
 
+    def passed(self, later: Part) -> Part:
+        """Return this part with what a later stage made of its content."""
+        return Part(
+            later.content,
+            self.thinking + later.thinking,
+            self.tool_calls + later.tool_calls,
+            self.call_deltas + later.call_deltas,
+        )
+
     def with_first_call(self) -> Part:
         """Return the part with no call but its first."""
         first = self.tool_calls[:1]
