@@ -123,6 +123,9 @@ def test_marks_name_what_must_stay_visible() -> None:
     assert answer_marks("{{ messages }}") == ()
 
 
+OFF = {"enable_thinking": False, "thinking": False}
+
+
 @pytest.mark.parametrize("name", ROUND_TRIPS)
 def test_what_a_template_writes_for_a_call_is_read_back(shared_models: Path, name: str) -> None:
     source = (shared_models / "templates" / "llama.cpp" / f"{name}.jinja").read_text()
@@ -135,7 +138,7 @@ def test_what_a_template_writes_for_a_call_is_read_back(shared_models: Path, nam
 
     def render(n_messages: int) -> str:
         is_open = n_messages == 1
-        segments = render_chat(template, messages[:n_messages], tools=TOOLS, think=False, add_generation_prompt=is_open)
+        segments = render_chat(template, messages[:n_messages], tools=TOOLS, extra=OFF, add_generation_prompt=is_open)
         return "".join(segment.text for segment in segments)
 
     prompt, whole = render(1), render(2)
