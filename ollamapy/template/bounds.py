@@ -7,14 +7,14 @@ no single operation may be long: sizes are checked before a value is made, and t
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from jinja2.utils import Namespace
 
 from ollamapy.errors import TemplateError
+from ollamapy.template.deadline import Deadline
 
 STEP_BYTES = 64  # what one loop step, call or filter may leave behind at least
 WALK_STEPS = 16  # loop steps between two looks at the clock
@@ -28,6 +28,7 @@ class Bounds:
 
     `work_bytes` is the sum over everything it makes, whether it still exists or not; `walk_nodes` is how many values
     one print or comparison may visit. With `forgives`, a text plus what is undefined is that text, as in llama.cpp.
+    `seconds` are the processor's.
     """
 
     seconds: float = 2.0
@@ -44,19 +45,18 @@ class Bounds:
 class Meter:
     """Counts what one rendering uses; raises TemplateError as soon as a bound is exceeded."""
 
-    __slots__ = ("_clock", "_deadline", "_left", "_output", "bounds")
+    __slots__ = ("_deadline", "_left", "_output", "bounds")
 
-    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, bounds: Bounds, deadline: Deadline | None = None) -> None:
         self.bounds = bounds
-        self._clock = clock
-        self._deadline = clock() + bounds.seconds
+        self._deadline = deadline or Deadline(bounds.seconds)
         self._left = bounds.work_bytes
         self._output = bounds.output_chars
 
     def step(self) -> None:
         """Count one loop step or call."""
         self._left -= STEP_BYTES
-        if self._left < 0 or self._clock() > self._deadline:
+        if self._left < 0 or self._deadline.has_passed():
             self._exceeded()
 
     def charge(self, size_bytes: int) -> None:
@@ -120,7 +120,7 @@ class Meter:
         kind = type(value)
         if kind is str:
             self._left -= STEP_BYTES + len(value) * (1 if value.isascii() else 4)
-            if self._left < 0 or self._clock() > self._deadline or len(value) > self.bounds.value_chars:
+            if self._left < 0 or self._deadline.has_passed() or len(value) > self.bounds.value_chars:
                 self.check_chars(len(value))
                 self._exceeded()
             return value
@@ -179,7 +179,7 @@ class Meter:
         if nodes > self.bounds.walk_nodes:
             raise TemplateError(f"the chat template walks over more than {self.bounds.walk_nodes} values at once")
         self.check_chars(chars)
-        if self._clock() > self._deadline:
+        if self._deadline.has_passed():
             self.step()
 
     def text(self, value: Any) -> str:

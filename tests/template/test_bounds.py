@@ -11,6 +11,7 @@ import pytest
 
 from ollamapy.errors import TemplateError
 from ollamapy.template.bounds import Bounds, Meter
+from ollamapy.template.deadline import Deadline
 from ollamapy.template.jinja import JinjaTemplate
 
 MARKER = Path("/tmp/ollamapy-template-escaped")
@@ -79,7 +80,7 @@ def test_endless_work_meets_a_bound(source: str) -> None:
 
 def test_the_deadline_is_read_from_the_clock() -> None:
     ticks = iter(range(1000))
-    meter = Meter(Bounds(seconds=10), clock=lambda: next(ticks))
+    meter = Meter(Bounds(seconds=10), Deadline(10, lambda: next(ticks), lambda: next(ticks)))
     with pytest.raises(TemplateError, match="ran for more than 10 seconds"):
         JinjaTemplate("{% for i in range(1000) %}{% endfor %}").render({}, meter)
     assert next(ticks) < 20

@@ -5,12 +5,12 @@ Source: https://pkg.go.dev/text/template
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ollamapy.errors import TemplateError
+from ollamapy.template.deadline import Deadline
 from ollamapy.template.go import nodes
 from ollamapy.template.go.functions import ANY, ARG, BUILTINS, SPECIAL, CallError
 from ollamapy.template.go.literals import quote
@@ -41,7 +41,7 @@ class Limits:
     """What one execution may cost. A step is a node, a call or a loop's turn; `made_chars` sums what calls give."""
 
     steps: int = 1_000_000
-    seconds: float = 1.0  # a single call may add about half of this
+    seconds: float = 1.0  # of the processor; a single call may add about half of this
     output_chars: int = 16 << 20
     made_chars: int = 64 << 20
 
@@ -53,10 +53,11 @@ def execute(
     *,
     root: nodes.Nodes | None = None,
     limits: Limits | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    deadline: Deadline | None = None,
 ) -> str:
     """Return the output; `root` is executed in place of the template's own tree, if given. Raises TemplateError."""
-    run = _Run(template, functions, limits or Limits(), clock)
+    limits = limits or Limits()
+    run = _Run(template, functions, limits, deadline or Deadline(limits.seconds))
     try:
         run.start(data, template.root if root is None else root)
     except RecursionError:
@@ -72,15 +73,14 @@ class _Run:
         template: ParsedTemplate,
         functions: Mapping[str, Function],
         limits: Limits,
-        clock: Callable[[], float],
+        deadline: Deadline,
     ) -> None:
         self.out: list[str] = []
         self._template = template
         printf = replace(SPECIAL["printf"], call=lambda format_, *args: sprintf(format_, args, self._check_time))
         self._functions = {**BUILTINS, **SPECIAL, "printf": printf, **functions}
         self._limits = limits
-        self._clock = clock
-        self._deadline = clock() + limits.seconds
+        self._deadline = deadline
         self._steps = 0
         self._chars = 0
         self._made = 0
@@ -112,7 +112,7 @@ class _Run:
         self._check_time()
 
     def _check_time(self) -> None:
-        if self._clock() > self._deadline:
+        if self._deadline.has_passed():
             raise self._fail(f"the template takes longer than {self._limits.seconds:g} seconds")
 
     def _write(self, text: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ollamapy.errors import TemplateError
+from ollamapy.template.deadline import Deadline
 from ollamapy.template.go.evaluate import Limits, execute
 from ollamapy.template.go.functions import BUILTINS, SPECIAL
 from ollamapy.template.go.parser import MAX_SOURCE_CHARS, parse_template
@@ -51,9 +52,9 @@ def test_a_costly_template_is_stopped(source: str, reason: str) -> None:
 def test_a_slow_template_is_stopped(source: str) -> None:
     ticks = count()
     template = parse_template(source, [*BUILTINS, *SPECIAL])
-    limits = Limits(seconds=5)
+    deadline = Deadline(5, lambda: next(ticks), lambda: next(ticks))
     with pytest.raises(TemplateError) as caught:
-        execute(template, None, {}, limits=limits, clock=lambda: float(next(ticks)))
+        execute(template, None, {}, limits=Limits(seconds=5), deadline=deadline)
     assert "longer than 5 seconds" in caught.value.message
 
 
