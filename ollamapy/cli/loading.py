@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from ollamapy.cli import render
 from ollamapy.cli.progress import Progress
@@ -17,21 +15,21 @@ POLL_SECONDS = 0.5
 
 
 class LoadWatch:
-    """Keeps what is told of a load up to date from a thread of its own, as long as the block lasts or until `end`."""
+    """Keeps what is told of a load up to date from a thread of its own, from `begin` to `end`.
+
+    An interrupt can come between any two lines: whoever makes a watch ends it, whether it has begun or not.
+    """
 
     def __init__(self, client: Client, model: str, status: Progress, label: str) -> None:
         self._client, self._model, self._status, self._label = client, model, status, label
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load-watch", daemon=True)
-        status.show(label)
+
+    def begin(self) -> None:
+        """Write the line, and keep it up to date where a person reads it."""
+        self._status.show(self._label)
         if render.is_error_terminal():
             self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.end()
 
     def end(self) -> None:
         """Wipe the line; nothing is written by the watch afterwards."""

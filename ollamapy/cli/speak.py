@@ -34,16 +34,21 @@ class Manner:
 
 def load(client: Client, manner: Manner) -> None:
     """Wait until the model is in memory."""
-    with LoadWatch(client, manner.model, Progress(is_transient=True), f"loading {manner.model}"):
-        request = GenerateRequest(manner.model, options=manner.options, keep_alive_seconds=manner.keep_alive_seconds)
+    watch = LoadWatch(client, manner.model, Progress(is_transient=True), f"loading {manner.model}")
+    request = GenerateRequest(manner.model, options=manner.options, keep_alive_seconds=manner.keep_alive_seconds)
+    try:
+        watch.begin()
         for _ in client.generate(request):
             pass
+    finally:
+        watch.end()
 
 
 def listen(records: Generator[ChatRecord | GenerateRecord, None, None], speaker: Speaker) -> None:
     """Show a whole answer; errors and interrupts pass through once what was shown is tidy."""
     with closing(records):
         try:
+            speaker.begin()
             for record in records:
                 speaker.hear(record)
         finally:
@@ -79,6 +84,11 @@ class Speaker:
     def last(self) -> ChatRecord | GenerateRecord | None:
         """The latest piece of the answer; None before the first."""
         return self._last
+
+    def begin(self) -> None:
+        """Tell that the model is waited for."""
+        if self._waiting is not None:
+            self._waiting.begin()
 
     def hear(self, record: ChatRecord | GenerateRecord) -> None:
         """Show the next piece."""

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import ConditionalKeyBindings, KeyBindings, KeyBindingsBase, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
@@ -66,7 +69,7 @@ class Editor:
             key_bindings=_bindings(around.editor),
             bottom_toolbar=lambda: f" {around.status()}",
             prompt_continuation=CONTINUATION,
-            placeholder=[("class:placeholder", PLACEHOLDER)],
+            placeholder=_placeholder,
             enable_suspend=True,
             style=STYLE,
             color_depth=None if around.has_colour else ColorDepth.DEPTH_1_BIT,
@@ -113,7 +116,13 @@ class _Offers(Completer):
             yield from self._paths.get_completions(Document(typed), complete_event)
 
 
-def _bindings(editor: str) -> KeyBindings:
+def _placeholder() -> StyleAndTextTuples:
+    """Return what stands in an empty message; a search shows what it found there."""
+    return [] if get_app().layout.is_searching else [("class:placeholder", PLACEHOLDER)]
+
+
+def _bindings(editor: str) -> KeyBindingsBase:
+    """Return our own keys, which hold for the message and not for what is searched for."""
     keys = KeyBindings()
 
     @keys.add("enter")
@@ -141,7 +150,7 @@ def _bindings(editor: str) -> KeyBindings:
     async def _(event: KeyPressEvent) -> None:
         await run_in_terminal(lambda: _edit(event.current_buffer, editor), in_executor=True)
 
-    return keys
+    return ConditionalKeyBindings(keys, has_focus(DEFAULT_BUFFER))
 
 
 def _edit(buffer: Buffer, editor: str) -> None:

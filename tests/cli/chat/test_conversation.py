@@ -203,6 +203,22 @@ def test_what_was_typed_is_there_in_the_next_session_unless_told_otherwise(ollam
     assert "unseen" not in path.read_text()
 
 
+def test_earlier_messages_are_searched_and_the_search_can_be_left(ollamapy: Command, fake: FakeOllama) -> None:
+    with ollamapy.on_screen("run", "wren:latest") as screen:
+        screen.enter("the duck")
+        screen.wait_for("\nthe duck\n")
+        for leave in ("\x03", "\r"):
+            screen.wait_for_prompt()
+            screen.type("\x12duck")
+            screen.wait_for("I-search backward: duck")
+            assert ">>> the duck\n" in screen.text
+            screen.type(leave)
+            screen.wait_until(lambda: "I-search" not in screen.text, "the end of the search")
+        screen.type("\x05 again\r")
+        screen.wait_for("\nthe duck again")
+    assert messages(fake)[-1]["content"] == "the duck again"
+
+
 def test_images_are_sent_by_their_path_and_texts_quoted(ollamapy: Command, fake: FakeOllama, tmp_path: Path) -> None:
     fake.add("seer", capabilities=["completion", "vision"])
     folder = tmp_path / "my files"
