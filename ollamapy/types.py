@@ -229,7 +229,8 @@ class Final:
     """How an answer ended. Durations are seconds; `cached_tokens` of the prompt were not computed again.
 
     `dropped_messages` of the oldest turns were left out because the history did not fit the context. `draft_tokens`
-    were guessed ahead, `accepted_tokens` of them came true.
+    were guessed ahead, `accepted_tokens` of them came true. `num_ctx` tokens were the most that prompt and answer could
+    use.
     """
 
     finish_reason: FinishReason
@@ -245,6 +246,7 @@ class Final:
     dropped_messages: int = 0
     draft_tokens: int = 0
     accepted_tokens: int = 0
+    num_ctx: int = 0
 
 
 @dataclass(frozen=True, slots=True)

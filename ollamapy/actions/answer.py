@@ -243,6 +243,7 @@ def _final(finished: wire.Finished, ask: Ask, lease: Lease, prompt: Prompt) -> F
         context=None if finished.tokens is None else tuple(finished.tokens),
         stop_sequence=finished.stop,
         dropped_messages=prompt.dropped_messages,
+        num_ctx=lease.num_ctx,
     )
 
 

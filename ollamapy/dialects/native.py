@@ -286,6 +286,7 @@ class MetricsRecord(Record, frozen=True, kw_only=True):
     draft_tokens: int = 0
     accepted_tokens: int = 0
     dropped_messages: int = 0
+    num_ctx: int = 0
 
 
 class DebugRecord(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -433,6 +434,7 @@ def _metrics(final: Final) -> dict[str, Json]:
         "draft_tokens": final.draft_tokens,
         "accepted_tokens": final.accepted_tokens,
         "dropped_messages": final.dropped_messages,
+        "num_ctx": final.num_ctx,
     }
 
 

@@ -40,7 +40,7 @@ def test_thinking_calls_and_logprobs_appear_where_they_are():
 
 
 def test_the_last_piece_has_metrics_in_nanoseconds_and_leaves_out_zeros():
-    final = Final("length", 5, 3, 7, total_seconds=1.5, load_seconds=0.25, dropped_messages=2)
+    final = Final("length", 5, 3, 7, total_seconds=1.5, load_seconds=0.25, dropped_messages=2, num_ctx=512)
     data = as_json(native.chat_record("m", Chunk(final=final), AT))
     assert data == {
         "model": "m",
@@ -54,6 +54,7 @@ def test_the_last_piece_has_metrics_in_nanoseconds_and_leaves_out_zeros():
         "eval_count": 7,
         "cached_tokens": 3,
         "dropped_messages": 2,
+        "num_ctx": 512,
     }
 
 

@@ -474,6 +474,7 @@ def test_old_turns_are_dropped_and_counted(daemon):
     messages = [{"role": "system", "content": "remember"}, *turns, {"role": "user", "content": "last"}]
     answer = post(daemon, "/api/chat", {**HELLO, "messages": messages, "stream": False}).json()
     assert answer["dropped_messages"] > 0
+    assert 0 < answer["prompt_eval_count"] < answer["num_ctx"]
     ask = {**HELLO, "messages": messages, "_debug_render_only": True}
     rendered = post(daemon, "/api/chat", ask).json()["_debug_info"]["rendered_template"]
     assert "remember" in rendered

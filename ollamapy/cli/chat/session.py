@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from ollamapy.cli import render
 from ollamapy.cli.attachments import Attached, attach_media, attach_texts, names_media
-from ollamapy.cli.chat.status import context_of, status_words
+from ollamapy.cli.chat.status import status_words
 from ollamapy.cli.errors import told
 from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.cli.wrap import WordWrap
@@ -36,17 +35,15 @@ class Chat:
         self.keeps_history = True
         self._reconnect = reconnect
         self._last: ChatRecord | GenerateRecord | None = None
-        self._context_tokens = 0
 
     @property
     def status(self) -> str:
         """The line below the prompt."""
-        return status_words(self.manner.model, self._last, self._context_tokens)
+        return status_words(self.manner.model, self._last)
 
     def begin(self) -> None:
         """Load the model and show the messages that it brings along."""
         load(self.client, self.manner)
-        self._look_at_context()
         show_examples(self.shown.messages)
 
     def change_model(self, model: str, shown: ShowRecord) -> None:
@@ -56,7 +53,6 @@ class Chat:
         load(self.client, manner)
         self.manner, self.shown = manner, shown
         self.clear()
-        self._look_at_context()
         show_examples(shown.messages)
 
     def clear(self) -> None:
@@ -87,7 +83,6 @@ class Chat:
             self._tell(exc)
         if speaker.last is not None and speaker.last.done:
             self._last = speaker.last
-        self._look_at_context()
         if speaker.message.content:
             self.messages = (*asked, speaker.message)
 
@@ -126,11 +121,6 @@ class Chat:
         for note in (*media.notes, *quoted.notes):
             render.note(note)
         return Attached(quoted.text, media.images)
-
-    def _look_at_context(self) -> None:
-        self._context_tokens = 0
-        with suppress(OllamapyError):  # it is only shown, and the next message tells what is wrong
-            self._context_tokens = context_of(self.client.ps().models, self.manner.model)
 
     def _tell(self, error: OllamapyError) -> None:
         text = f"Error: {told(error)}"

@@ -122,8 +122,7 @@ def test_the_models_own_messages_are_shown_first(ollamapy: Command, fake: FakeOl
 
 
 def test_the_line_below_tells_speed_context_and_cache(ollamapy: Command, fake: FakeOllama) -> None:
-    fake.load("wren:latest", context_length=2048)
-    fake.metrics["cached_tokens"] = 3
+    fake.metrics |= {"cached_tokens": 3, "num_ctx": 2048}
     with ollamapy.on_screen("run", "wren:latest") as screen:
         screen.wait_until(lambda: screen.lines[-1] == " wren:latest")
         screen.enter("hello")
