@@ -382,7 +382,8 @@ activate_environment() { # switch the launcher to the new environment, then drop
     restart_services
     for old in "$lib"/env-*; do
         [ "$old" = "$env_dir" ] || [ ! -d "$old" ] || {
-            stop_daemons "$old/" "the earlier version; the next command starts the new one"
+            stop_daemons "$old/" \
+                "the earlier version; the next command starts the new one, which loads models when they are asked for"
             rm -rf "$old"
             say "  replaced the earlier version"
         }
@@ -560,19 +561,22 @@ add_service() {
     service_command "$kind" install || die "the service could not be made." "read the line above"
 }
 
-stop_daemons() { # PLACE WHAT: stop the daemons and workers that run from an environment which goes away
-    daemons=$(ps -A -o pid= -o args= | awk -v place="$1" 'index($0, place) && !/awk/ { print $1 }')
+stop_daemons() { # PLACE WHAT: end the daemons of an environment that goes away; their workers end with them
+    daemons=$(ps -A -o pid= -o args= | awk -v place="$1" 'index($0, place) && / serve *$/ { print $1 }')
     for daemon in $daemons; do
-        if kill "$daemon" 2>/dev/null; then say "Stopping process $daemon, which runs $2."; fi
+        if kill "$daemon" 2>/dev/null; then say "Stopping the daemon (process $daemon) of $2."; fi
     done
     waited=0
     for daemon in $daemons; do
-        while kill -0 "$daemon" 2>/dev/null && [ "$waited" -lt 15 ]; do
+        while is_running "$daemon"; do # it lets answers that are being written end
+            [ "$waited" -lt 90 ] || { kill -KILL "$daemon" 2>/dev/null || :; break; }
             sleep 1
             waited=$((waited + 1))
         done
     done
 }
+
+is_running() { case $(ps -o stat= -p "$1" 2>/dev/null) in '' | Z*) return 1 ;; esac; }
 
 remove_models() {
     [ -n "$models" ] && [ -d "$models" ] || return 0

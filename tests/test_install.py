@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -216,7 +217,7 @@ case "$1 $2" in
 esac"""
 FAKE_PROGRAM = """\
 case "$1" in
-    serve) echo listening; read -r _ ;;
+    serve | __worker) echo listening; read -r _ ;;
     run) echo "an answer of $2" ;;
 esac"""
 
@@ -239,17 +240,25 @@ def test_an_installation_into_a_folder_on_the_path_runs_the_demo(quick: Machine)
     assert not any(path.endswith(".bashrc") for path in on_path.files())
 
 
+@contextmanager
+def running(environment: Path, word: str) -> Iterator[subprocess.Popen[str]]:
+    """A program of an installation that runs until the end of the block."""
+    command = [str(environment / "bin" / "ollamapy"), word]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        yield process
+
+
 def test_an_upgrade_stops_the_daemon_of_the_earlier_version_and_says_so(quick: Machine) -> None:
     assert quick.run("--backend=cpu").returncode == 0
     (old,) = (quick.prefix / "lib" / "ollamapy").glob("env-*")
-    command = [str(old / "bin" / "ollamapy"), "serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as daemon:
-        assert daemon.stdout is not None
-        assert daemon.stdout.readline() == "listening\n"
+    with running(old, "serve") as daemon, running(old, "__worker") as worker:
         run = Machine(quick.root, {**quick.extra, "FAKE_BASE": "other"}).run("--backend=cpu")
+        assert worker.poll() is None  # the daemon ends its workers itself, once their answers are written
     assert run.returncode == 0, run.stdout + run.stderr
     assert daemon.returncode == -signal.SIGTERM
-    assert f"Stopping process {daemon.pid}, which runs the earlier version; the next command starts" in run.stdout
+    assert f"Stopping the daemon (process {daemon.pid}) of the earlier version; the next command starts" in run.stdout
     assert not old.exists()
 
 
@@ -374,7 +383,7 @@ def test_uninstall_leaves_the_models_alone_where_nobody_answers_and_nothing_else
 
 @pytest.mark.install
 def test_uninstall_stops_the_daemon_that_runs_from_there(cycle: Cycle) -> None:
-    assert "Stopping process" in cycle.runs["uninstall"].stdout
+    assert "Stopping the daemon" in cycle.runs["uninstall"].stdout
     with socket.socket() as probe:
         host, port = cycle.machine.environ["OLLAMA_HOST"].split(":")
         assert probe.connect_ex((host, int(port))) != 0
