@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -42,6 +42,7 @@ __all__ = ["DaemonServer", "bind", "build_app", "build_server", "serve"]
 
 BACKLOG = 2048
 DRAIN_SECONDS = 5.0
+LAST_WORDS_SECONDS = 3.0  # for telling clients that their answers were cut off
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger("ollamapy.server")
@@ -89,6 +90,7 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
         survey=Surveyor(pool.measure, settings),
         prepare=ahead.prepare,
         pinned=[str(ModelName.parse(name)) for name in settings.pin],
+        drain_seconds=settings.drain_seconds,
     )
 
     async def begin() -> None:
@@ -114,7 +116,7 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
         probe_worker=pool.measure,
     )
     tell = partial(notify, settings.supervisor.notify_address)
-    return DaemonServer(build_app(services, begin, close), settings.drain_seconds, tell)
+    return DaemonServer(build_app(services, begin, close), settings.drain_seconds, tell, scheduler.close)
 
 
 def open_listeners(settings: Settings) -> list[socket.socket]:
@@ -186,14 +188,21 @@ def configure_logging(debug: int) -> None:
 class DaemonServer(uvicorn.Server):
     """A web server that says where it listens, and ends quietly on SIGINT and SIGTERM.
 
-    Answers that are under way then may go on for `drain_seconds`; `tell` takes lines for the supervisor.
+    Answers that are under way then may go on for `drain_seconds`: `drain` ends what is left of them, each with an error
+    that its client is told. Whatever goes on beyond that is cut off. `tell` takes lines for the supervisor.
     """
 
     def __init__(
-        self, app: ASGIApp, drain_seconds: float = DRAIN_SECONDS, tell: Callable[[str, str], None] | None = None
+        self,
+        app: ASGIApp,
+        drain_seconds: float = DRAIN_SECONDS,
+        tell: Callable[[str, str], None] | None = None,
+        drain: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self._tell = tell or (lambda *_: None)
-        self._drain = "without limit" if math.isinf(drain_seconds) else f"for {drain_seconds:g} seconds at most"
+        self._drain = drain
+        self._allowed = "without limit" if math.isinf(drain_seconds) else f"for {drain_seconds:g} seconds at most"
+        limit = None if math.isinf(drain_seconds) else math.ceil(drain_seconds + LAST_WORDS_SECONDS)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -205,7 +214,7 @@ class DaemonServer(uvicorn.Server):
                 server_header=False,
                 headers=[("server", f"ollamapy/{__version__}")],
                 backlog=BACKLOG,
-                timeout_graceful_shutdown=None if math.isinf(drain_seconds) else math.ceil(drain_seconds),
+                timeout_graceful_shutdown=limit,
             )
         )
 
@@ -222,10 +231,12 @@ class DaemonServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, and let those that are under way end."""
-        running = len(self.server_state.connections)
-        logger.info("Shutting down; %d open connections may end %s", running, self._drain)
+        logger.info("Shutting down%s", f"; what runs may go on {self._allowed}" if self.server_state.tasks else "")
         self._tell("STOPPING=1", "STATUS=Waiting for answers to end")
+        draining = asyncio.ensure_future(self._drain()) if self._drain else None
         await super().shutdown(sockets)
+        if draining is not None:
+            draining.cancel()  # done by now, unless a second SIGINT cut it short
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

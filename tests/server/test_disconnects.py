@@ -111,3 +111,18 @@ def test_a_full_queue_is_503_and_says_when_to_come_back(tmp_path):
         wait_until(lambda: "active_requests" not in loaded(daemon)[0])
         answer = daemon.client.post("/api/generate", json={**STALL, "prompt": "next", "stream": False})
         assert answer.json()["response"] == "next "
+
+
+def test_answers_that_outlive_the_daemon_end_with_the_reason(tmp_path):
+    with running(tmp_path, fake_worker_command(), drain_seconds=0.1) as daemon:
+        native = open_request(daemon, "/api/generate", STALL)
+        openai = open_request(daemon, "/v1/completions", {"model": "wren", "prompt": "!stall", "stream": True})
+        whole = open_request(daemon, "/api/generate", {**STALL, "stream": False})
+        wait_until(lambda: loaded(daemon) and loaded(daemon)[0].get("active_requests") == 3)
+    answers = []
+    for connection in (native, openai, whole):
+        with connection, connection.makefile("rb") as reader:
+            answers.append(reader.read())
+    assert all(b"unloaded while it was answering; send the request again" in answer for answer in answers)
+    assert answers[0].endswith(b'"kind":"runner"}\n\r\n0\r\n\r\n')
+    assert answers[2].startswith(b"HTTP/1.1 500 ")
