@@ -22,6 +22,7 @@ from ollamapy.errors import InvalidInputError, OllamapyError, UnsupportedError
 from ollamapy.types import Json
 
 CLIENTS, ROUNDS, TOKENS = "8", "3", "64"
+TELLING_TOKENS = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +89,7 @@ def table(plan: Plan, alone: Figures, together: Figures) -> tuple[tuple[str, ...
     rows = [
         ["time to first token", *(_milliseconds(figures.first_seconds) for figures in both)],
         ["  the longest", *(_milliseconds(figures.worst_first_seconds) for figures in both)],
-        ["tokens/s of a client", *(f"{figures.client_rate:.1f}" for figures in both)],
+        ["tokens/s of a client", *(f"{rate:.1f}" if (rate := figures.client_rate) else "-" for figures in both)],
         ["tokens/s of all", *(f"{figures.total_rate:.1f}" for figures in both)],
     ]
     return ("", "ALONE", f"{plan.clients} CLIENTS"), rows
@@ -98,10 +99,13 @@ def notes(plan: Plan, where: str, alone: Figures, together: Figures) -> list[str
     """Return what must be known to read the figures right."""
     samples = (*alone.samples, *together.samples)
     prompts = [sample.prompt_tokens for sample in samples]
-    found = [f"{plan.model} on {where}; prompts of {min(prompts)} to {max(prompts)} tokens, {plan.rounds} rounds"]
+    rounds = f"{plan.rounds} round{'s' if plan.rounds > 1 else ''}"
+    found = [f"{plan.model} on {where}; prompts of {min(prompts)} to {max(prompts)} tokens, {rounds}"]
     short = sum(sample.tokens < plan.tokens for sample in samples)
     if short:
         found.append(f"{short} of {len(samples)} answers ended before {plan.tokens} tokens")
+    if max(sample.tokens for sample in samples) < TELLING_TOKENS:
+        found.append(f"answers of fewer than {TELLING_TOKENS} tokens say little about rates")
     return found
 
 
@@ -129,7 +133,7 @@ def _figures(figures: Figures) -> dict[str, Json]:
         "clients": len(figures.samples),
         "first_token_seconds": round(figures.first_seconds, 4),
         "longest_first_token_seconds": round(figures.worst_first_seconds, 4),
-        "client_tokens_per_second": round(figures.client_rate, 2),
+        "client_tokens_per_second": round(figures.client_rate, 2) or None,
         "total_tokens_per_second": round(figures.total_rate, 2),
         "prompt_tokens": sum(sample.prompt_tokens for sample in figures.samples),
         "cached_tokens": sum(sample.cached_tokens for sample in figures.samples),

@@ -43,6 +43,7 @@ def command(*, model: str, to: str, ctx: str | None, parallel: str | None, repos
             "command": " ".join(plan.command),
             "repository": plan.repository,
             "context_tokens": plan.context_tokens,
+            "trained_tokens": plan.trained_tokens,
             "parallel": plan.n_parallel,
             "weights_bytes": plan.weights_bytes,
             "cache_bytes": plan.cache_bytes,

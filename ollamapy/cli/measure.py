@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ollamapy.client import AsyncClient
+from ollamapy.dialects.native import NANOSECONDS
 from ollamapy.errors import ServiceError
 from ollamapy.types import GenerateRequest, Options
 
@@ -25,10 +26,14 @@ SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer; times are seconds since it was asked for, `cached_tokens` of its prompt were computed before."""
+    """One answer: seconds until its first token, seconds that the daemon took from there to the last one.
+
+    A client that counted by itself would be fooled by tokens that arrive together. `cached_tokens` of the prompt were
+    computed before.
+    """
 
     first_seconds: float
-    last_seconds: float
+    decode_seconds: float
     prompt_tokens: int
     cached_tokens: int
     tokens: int
@@ -36,8 +41,7 @@ class Sample:
     @property
     def rate(self) -> float:
         """Tokens per second behind the first one; 0 where there is no second one."""
-        seconds = self.last_seconds - self.first_seconds
-        return (self.tokens - 1) / seconds if self.tokens > 1 and seconds > 0 else 0.0
+        return (self.tokens - 1) / self.decode_seconds if self.tokens > 1 and self.decode_seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,8 @@ class Figures:
 
     @property
     def client_rate(self) -> float:
-        """Tokens per second that a client sees once its answer has begun."""
-        return median(sample.rate for sample in self.samples)
+        """Tokens per second of an answer once it has begun; 0 where none has a second token."""
+        return median([sample.rate for sample in self.samples if sample.rate] or [0.0])
 
     @property
     def total_rate(self) -> float:
@@ -111,16 +115,16 @@ async def _round(client: AsyncClient, plan: Plan, prompts: Sequence[str], tokens
 
 
 async def _ask(client: AsyncClient, model: str, prompt: str, tokens: int) -> Sample:
-    begin, first, last = time.perf_counter(), 0.0, 0.0
+    begin, first = time.perf_counter(), 0.0
     request = GenerateRequest(model, prompt, options=Options(num_predict=tokens, temperature=0.0, seed=SEED))
     async with aclosing(client.generate(request)) as records:
         async for record in records:
             if record.response or record.thinking or record.tool_calls:
-                last = time.perf_counter() - begin
-                first = first or last
+                first = first or time.perf_counter() - begin
             if record.done:
-                first, last = first or time.perf_counter() - begin, last or time.perf_counter() - begin
-                return Sample(first, last, record.prompt_eval_count, record.cached_tokens, record.eval_count)
+                first = first or time.perf_counter() - begin
+                seconds = record.eval_duration / NANOSECONDS
+                return Sample(first, seconds, record.prompt_eval_count, record.cached_tokens, record.eval_count)
     raise ServiceError("an answer ended without telling how many tokens it had")
 
 

@@ -44,7 +44,10 @@ _REASONING_PARSERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """A model under vLLM. `repository` is empty where the file does not tell it; sizes are bytes."""
+    """A model under vLLM. `repository` is empty where the file does not tell it; sizes are bytes.
+
+    `trained_tokens` is the longest context that the model was trained on, 0 where the file does not tell it.
+    """
 
     model: str
     repository: str
@@ -54,6 +57,7 @@ class Handoff:
     cache_bytes: int
     tool_parser: str = ""
     reasoning_parser: str = ""
+    trained_tokens: int = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -86,6 +90,7 @@ def plan_handoff(model: str, shown: ShowRecord, *, repository: str, context_toke
         cache_bytes=n_parallel * context * cache_bytes_per_token(info),
         tool_parser=_fitting(_TOOL_PARSERS, shown.template) if "tools" in has else "",
         reasoning_parser=_fitting(_REASONING_PARSERS, shown.template) if "thinking" in has else "",
+        trained_tokens=_number(info, "context_length"),
     )
 
 
@@ -110,6 +115,12 @@ def handoff_text(handoff: Handoff, ours: str) -> str:
     lines = ["# Serve it (vLLM reads the published weights, not the GGUF file):", shlex.join(handoff.command), ""]
     if not handoff.repository:
         lines += ["# The file does not say what it was made of: tell its Hugging Face name with --repository.", ""]
+    if 0 < handoff.trained_tokens < handoff.context_tokens:
+        lines += [
+            f"# The model was trained on {handoff.trained_tokens} tokens: vLLM refuses a larger --max-model-len, unless",
+            "# --hf-overrides scales the model's positions, and answers get worse beyond it.",
+            "",
+        ]
     lines += [
         "# Clients: another address, the same model name. vLLM speaks OpenAI's API alone, so Ollama's routes",
         "# (/api/chat and others) become /v1/chat/completions.",

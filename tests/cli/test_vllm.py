@@ -52,6 +52,15 @@ def test_the_context_is_that_of_the_modelfile_where_it_has_one() -> None:
     assert plan_handoff("m", record, repository="", context_tokens=512, n_parallel=1).context_tokens == 512
 
 
+def test_a_context_beyond_what_the_model_was_trained_on_is_warned_about() -> None:
+    def told(context_tokens: int) -> str:
+        plan = plan_handoff("m", shown(), repository="", context_tokens=context_tokens, n_parallel=1)
+        return handoff_text(plan, "http://127.0.0.1:11434")
+
+    assert "trained on 131072 tokens" in told(131073)
+    assert "trained on" not in told(131072)
+
+
 @pytest.mark.parametrize(
     ("info", "repository"),
     [
