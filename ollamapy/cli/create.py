@@ -78,6 +78,8 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
                 requires=modelfile.requires or "",
                 quantize=quantize,
             )
+            if as_json:
+                status.end()
             for step in client.create(request):
                 if as_json:
                     render.line(one_line(step))

@@ -32,7 +32,8 @@ def command(*, model: str, ctx: str | None, gpu_layers: str | None, as_json: boo
       ollamapy estimate llama3.2:3b --ctx 32768
     """
     num_gpu = None if gpu_layers is None else whole_number("--gpu-layers", gpu_layers)
-    options = Options(num_ctx=whole_number("--ctx", ctx) or None, num_gpu=num_gpu)
+    num_ctx = whole_number("--ctx", ctx)
+    options = Options(num_ctx=num_ctx or None, num_gpu=num_gpu)
     with connect() as client:
         found = client.estimate(model, options)
     if as_json:
@@ -43,6 +44,8 @@ def command(*, model: str, ctx: str | None, gpu_layers: str | None, as_json: boo
     render.line()
     rows = [[d.name, *map(size_words, (d.needed, d.free, d.total))] for d in found.devices]
     render.table(HEADER, rows)
+    if found.context_length < num_ctx:
+        render.note(f"{found.model} was trained on {found.context_length} tokens; a longer context has no effect")
     if not found.fits:
         raise ModelTooLargeError(f"{found.model} does not fit: {found.reason}")
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from ollamapy.cli import render
 from ollamapy.cli.create import HARDLINK_HELP, check_weights
 from ollamapy.cli.daemon import connect
 from ollamapy.cli.deliver import Delivery
+from ollamapy.cli.errors import exit_code
 from ollamapy.cli.human import size_words
 from ollamapy.cli.json_output import pretty
 from ollamapy.cli.progress import Progress
 from ollamapy.client import Client
 from ollamapy.config import read_settings, source_folders
 from ollamapy.dialects.native import Record
-from ollamapy.errors import ModelNotFoundError, OllamapyError
+from ollamapy.errors import NotFoundError, OllamapyError
 from ollamapy.names import ModelName
 from ollamapy.sources import Found, find_models
 from ollamapy.store import Model, Store, load_model
@@ -78,7 +80,7 @@ def command(*, models: list[str], dry_run: bool, as_json: bool, link: bool) -> N
             finally:
                 status.end()
     if failed:
-        raise failed[0]
+        sys.exit(exit_code(failed[0]))  # each was told when it came
 
 
 def show(found: Sequence[Found], *, as_json: bool) -> None:
@@ -91,12 +93,12 @@ def show(found: Sequence[Found], *, as_json: bool) -> None:
 
 
 def choose(found: Sequence[Found], asked: Sequence[str]) -> list[Found]:
-    """Return those of the models that were asked for, all for none; raises ModelNotFoundError."""
+    """Return those of the models that were asked for, all for none; raises NotFoundError."""
     by_name = {str(model.name).lower(): model for model in found}
     names = [str(ModelName.parse(name)) for name in asked]
     for name in names:
         if name.lower() not in by_name:
-            raise ModelNotFoundError(name, f"model '{name}' not found; `ollamapy import --dry-run` lists what there is")
+            raise NotFoundError(f"model '{name}' not found; `ollamapy import --dry-run` lists what there is")
     return [by_name[name.lower()] for name in names] if names else list(found)
 
 

@@ -16,9 +16,9 @@ from ollamapy.cli.json_output import compact, one_line
 from ollamapy.cli.parsing import clean_text, whole_number
 from ollamapy.cli.progress import show_transfer
 from ollamapy.cli.speak import Manner, Speaker, listen, load
-from ollamapy.cli.values import parse_format, parse_pairs, parse_switch, parse_think
+from ollamapy.cli.values import parse_format, parse_keep_alive, parse_pairs, parse_switch, parse_think
 from ollamapy.client import Client
-from ollamapy.config import Settings, parse_duration, read_settings
+from ollamapy.config import Settings, read_settings
 from ollamapy.dialects.native import ShowRecord
 from ollamapy.errors import ForbiddenError, InvalidInputError, ModelNotFoundError, RegistryError, ServiceError
 from ollamapy.types import EmbedRequest, GenerateRequest
@@ -88,7 +88,7 @@ def command(
       ollamapy run wren "Three colours" --format json -o temperature=0
     """
     wanted = parse_think(think)
-    keep_alive_seconds = None if keepalive is None else parse_duration(keepalive)
+    keep_alive_seconds = parse_keep_alive("--keepalive", keepalive)
     answer_format, chosen = parse_format(format_), parse_pairs("--option", options)
     width, is_cut = whole_number("--dimensions", dimensions), parse_switch("--truncate", truncate)
     words = [*piped_text(), *map(clean_text, prompt)]

@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from ollamapy.cli import render
@@ -14,7 +15,7 @@ from ollamapy.cli.parsing import whole_number
 from ollamapy.client import Client
 from ollamapy.config import Settings, config_dir, read_settings, service_environment
 from ollamapy.errors import InvalidInputError, ServiceError
-from ollamapy.service import Control, Installation, find_control
+from ollamapy.service import Control, Installation, Plan, find_control
 
 ACTIONS = ("install", "start", "stop", "restart", "status", "logs", "uninstall")
 DEFAULT_LINES = "50"
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="install: print the files instead of writing them")
     parser.add_argument("--follow", "-f", action="store_true", help="logs: go on with what comes")
     parser.add_argument("--lines", "-n", metavar="N", default=DEFAULT_LINES, help="logs: how many lines (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="status: print it as JSON")
+    parser.add_argument("--json", action="store_true", help="print what was done, or how it is, as JSON")
 
 
 def command(
@@ -44,20 +45,18 @@ def command(
     """
     settings = read_settings(os.environ)
     installation = describe(settings, is_system=system, user=user, has_socket=socket)
-    if action == "install":
-        install(find_control(installation, must_run=not dry_run), settings, dry_run=dry_run)
-        return
-    control = find_control(installation)
-    if action == "status":
+    control = find_control(installation, must_run=not (dry_run and action == "install"))
+    if dry_run and action == "install":
+        show_files(control.plan, as_json=json)
+    elif action == "status":
         show_status(control, settings, as_json=json)
     elif action == "logs":
         show_log(control.log_command(whole_number("--lines", lines), follow=follow))
-    elif action == "uninstall":
-        for line in control.uninstall():
-            render.note(line)
-        render.note("Models and settings stay where they are.")
+    elif json:
+        render.line(indented({"done": list(steps(control, settings, action))}))
     else:
-        render.note({"start": control.start, "stop": control.stop, "restart": control.restart}[action]())
+        for step in steps(control, settings, action):
+            render.note(step)
 
 
 def describe(settings: Settings, *, is_system: bool, user: str, has_socket: bool) -> Installation:
@@ -87,19 +86,34 @@ def program(started_as: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "ollamapy")
 
 
-def install(control: Control, settings: Settings, *, dry_run: bool) -> None:
-    """Make the service, or print what it would be made of."""
-    if dry_run:
-        for file in control.plan.files:
-            render.line(f"# {file.path}\n{file.text}")
+def show_files(plan: Plan, *, as_json: bool) -> None:
+    """Print what the service would be made of."""
+    if as_json:
+        render.line(indented({"files": [{"path": str(file.path), "text": file.text} for file in plan.files]}))
         return
+    for file in plan.files:
+        render.line(f"# {file.path}\n{file.text}")
+
+
+def steps(control: Control, settings: Settings, action: str) -> Iterator[str]:
+    """Change the service, and yield what was done."""
+    if action == "install":
+        yield from install(control, settings)
+    elif action == "uninstall":
+        yield from control.uninstall()
+        yield "Models and settings stay where they are."
+    else:
+        yield {"start": control.start, "stop": control.stop, "restart": control.restart}[action]()
+
+
+def install(control: Control, settings: Settings) -> Iterator[str]:
+    """Make the service, and yield what was done."""
     if not control.status().process_id:
         refuse_other(settings)
-    for line in control.install():
-        render.note(line)
-    render.note(f"The service is installed; it serves {settings.host.base_url}")
+    yield from control.install()
+    yield f"The service is installed; it serves {settings.host.base_url}"
     if (hint := control.hint()) is not None:
-        render.note(hint)
+        yield hint
 
 
 def refuse_other(settings: Settings) -> None:

@@ -51,8 +51,10 @@ def command(*, models: list[str], all_models: bool, check: bool, as_json: bool) 
         render.line(indented({"states": states, "updated": changed, "failed": failed}))
     elif check:
         render.table(("NAME", "STATE"), [[record.model, STATE_WORDS[record.state]] for record in found])
-    else:
-        render.line("updated " + ", ".join(changed) if changed else "nothing is newer")
+    elif changed:
+        render.line("updated " + ", ".join(changed))
+    elif not failed:
+        render.line("nothing is newer")
     if failed:
         raise ServiceError(f"could not {'check' if check else 'update'} {', '.join(failed)}")
 

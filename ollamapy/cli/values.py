@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ollamapy.config import parse_duration
 from ollamapy.errors import InvalidInputError
 from ollamapy.options import options_from_parameters
 from ollamapy.types import Json, Options, Think
@@ -27,6 +28,14 @@ def parse_think(text: str | None) -> Think:
     if text not in THINK_WORDS:
         raise InvalidInputError(f'invalid value "{text}" for think: use ' + ", ".join(THINK_WORDS))
     return THINK_WORDS[text]
+
+
+def parse_keep_alive(option: str, text: str | None) -> float | None:
+    """Read how many seconds a model stays in memory, None where it was not said; raises InvalidInputError."""
+    try:
+        return None if text is None else parse_duration(text)
+    except InvalidInputError as exc:
+        raise InvalidInputError(f'invalid value "{text}" for {option}: write a duration such as 10m') from exc
 
 
 def parse_switch(option: str, text: str | None) -> bool:

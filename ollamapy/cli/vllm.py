@@ -117,7 +117,7 @@ def handoff_text(handoff: Handoff, ours: str) -> str:
         lines += ["# The file does not say what it was made of: tell its Hugging Face name with --repository.", ""]
     if 0 < handoff.trained_tokens < handoff.context_tokens:
         lines += [
-            f"# The model was trained on {handoff.trained_tokens} tokens: vLLM refuses a larger --max-model-len, unless",
+            f"# The model was trained on {handoff.trained_tokens} tokens: vLLM refuses a larger --max-model-len unless",
             "# --hf-overrides scales the model's positions, and answers get worse beyond it.",
             "",
         ]

@@ -121,7 +121,10 @@ def decide(policy: Policy, asked: Asked) -> Verdict:
     # 3. the key
     has_key, may_infer = _is_among(asked.keys, policy.key_hashes), _is_among(asked.keys, policy.inference_hashes)
     if not (has_key or may_infer):
-        text = "a valid API key is required: send it as Authorization: Bearer KEY or as x-api-key"
+        text = (
+            "a valid API key is required: send it as Authorization: Bearer KEY or as x-api-key; "
+            "ollamapy's commands send what OLLAMA_API_KEY holds"
+        )
         return Verdict(Failure(401, text, "invalid_api_key"), allow_origin=allowed)
     # 4. its scope
     if not (has_key or is_inference(asked.method, asked.path)):

@@ -161,7 +161,7 @@ def test_an_update_pulls_nothing_that_is_not_newer(ollamapy: Command, fake: Fake
     done = ollamapy("update", "--all")
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing is newer\n", "")
     named = ollamapy("update", "wren:latest")
-    assert (named.returncode, named.stdout) == (8, "nothing is newer\n")
+    assert (named.returncode, named.stdout) == (8, "")
     assert named.stderr == "Error: wren:latest is not in its registry\nError: could not update wren:latest\n"
     assert all(path != "/api/pull" for _, path, _, _ in fake.requests)
 
@@ -212,3 +212,10 @@ def test_a_reader_that_goes_away_is_no_stack_trace(ollamapy: Command) -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(60) == 141
+
+
+def test_the_files_of_a_service_can_be_had_as_json(ollamapy: Command) -> None:
+    files = json.loads(ollamapy("service", "install", "--dry-run", "--json").stdout)["files"]
+    plain = ollamapy("service", "install", "--dry-run").stdout
+    assert plain == "".join(f"# {file['path']}\n{file['text']}\n" for file in files)
+    assert len(files) >= 1

@@ -193,3 +193,9 @@ def test_a_name_is_a_path_where_something_of_that_name_exists(folder: Path) -> N
 def test_users_that_do_not_exist_are_told(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="no such user"):
         find_sources(Modelfile(from_=("~nobody-of-this-name/x.gguf",)), folder)
+
+
+def test_steps_in_json_begin_on_a_line_of_their_own(ollamapy: Command, folder: Path) -> None:
+    with ollamapy.on_screen("create", "new", "-f", str(folder / "Modelfile"), "--json") as screen:
+        assert screen.wait_for_end() == 0
+        assert '{"status":"parsing GGUF"}' in screen.lines

@@ -27,6 +27,9 @@ def test_an_estimate_is_shown_with_the_devices(ollamapy: Command, fake: FakeOlla
     assert ["placed", "all", "layers", "on", "CUDA0"] in lines
     assert ["CUDA0", "6", "GB", "20", "GB", "24", "GB"] in lines
     assert fake.requests[-1][3]["options"] == {"num_ctx": 4096}
+    assert done.stderr == ""
+    longer = ollamapy("estimate", "big:latest", "--ctx", "4097")
+    assert longer.stderr == "big:latest was trained on 4096 tokens; a longer context has no effect\n"
 
 
 def test_what_does_not_fit_fails_with_the_numbers(ollamapy: Command, fake: FakeOllama) -> None:

@@ -79,7 +79,8 @@ def test_those_named_are_taken_alone(machine: Command, daemon: Daemon) -> None:
 
 def test_a_name_that_nobody_has_is_told(machine: Command) -> None:
     done = machine("import", "nobody")
-    assert (done.returncode, "model 'nobody:latest' not found" in done.stderr) == (3, True)
+    assert done.returncode == 3
+    assert done.stderr == "Error: model 'nobody:latest' not found; `ollamapy import --dry-run` lists what there is\n"
 
 
 def test_a_file_that_is_refused_is_told_and_the_rest_taken(machine: Command, daemon: Daemon) -> None:
@@ -87,6 +88,7 @@ def test_a_file_that_is_refused_is_told_and_the_rest_taken(machine: Command, dae
     done = machine("import")
     assert done.returncode == 2
     assert "me/cut:Q8_0: cut.gguf: truncated GGUF" in done.stderr
+    assert done.stderr.count("truncated GGUF") == 1
     assert weights(daemon, OTHER).read_bytes() == Q8
 
 

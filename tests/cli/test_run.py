@@ -77,6 +77,7 @@ def test_bad_values_are_refused_before_anything_is_asked(ollamapy: Command, fake
         done = ollamapy("run", "wren:latest", "hi", *words)
         assert (done.returncode, done.stdout) == (2, ""), words
         assert done.stderr.startswith("Error: "), words
+        assert words[0].partition("=")[0].lstrip("-") in done.stderr, words
     assert fake.requests == []
 
 

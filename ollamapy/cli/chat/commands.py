@@ -11,7 +11,6 @@ from ollamapy.cli import render
 from ollamapy.cli.chat.help import SETTINGS, help_text
 from ollamapy.cli.chat.quotes import unquoted
 from ollamapy.cli.chat.session import THINKING, Chat
-from ollamapy.cli.errors import told
 from ollamapy.cli.list import HEADER, rows
 from ollamapy.cli.show import section_lines, sections
 from ollamapy.cli.speak import Manner
@@ -43,7 +42,7 @@ def obey(chat: Chat, text: str) -> None:
     try:
         COMMANDS[name](chat, rest.strip())
     except OllamapyError as exc:
-        render.error(told(exc))
+        chat.tell(exc)
 
 
 def _help(_chat: Chat, topic: str) -> None:
@@ -156,7 +155,8 @@ def _set_system(chat: Chat, value: str) -> None:
 def _set_parameter(chat: Chat, value: str) -> None:
     name, *values = _words(value) or [""]
     if not values:
-        render.line("Usage:\n  /set parameter NAME VALUE...\n\nNames: " + ", ".join(sorted(RULES)))
+        render.line("Usage:\n  /set parameter NAME VALUE...\n")
+        render.line(chat.wrapped("Names: " + ", ".join(sorted(RULES))))
         return
     if len(values) > 1 and name in RULES and RULES[name].kind != "array":
         raise InvalidInputError(f"the parameter {name} takes one value")

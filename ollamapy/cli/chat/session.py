@@ -68,7 +68,7 @@ class Chat:
         try:
             attached = self._attach(text)
         except InvalidFileError as exc:
-            self._tell(exc)
+            self.tell(exc)
             return
         asked = (*self.messages, Message("user", attached.text, images=attached.images))
         speaker = Speaker(self.manner, self.client)
@@ -78,9 +78,9 @@ class Chat:
                 listen(self.client.chat(self._request(asked)), speaker)
             speaker.tell_statistics()
         except KeyboardInterrupt:
-            render.line()
+            pass  # the prompt that comes next tells it
         except OllamapyError as exc:
-            self._tell(exc)
+            self.tell(exc)
         if speaker.last is not None and speaker.last.done:
             self._last = speaker.last
         if speaker.message.content:
@@ -116,18 +116,22 @@ class Chat:
             media = attach_media(text)
         else:
             for path in names_media(text):
-                render.note(f"{self.manner.model} can't see: '{path}' is sent as text")
+                render.note(f"{self.manner.model} can't see pictures: of '{path}' it gets the path alone")
         quoted = attach_texts(media.text)
         for note in (*media.notes, *quoted.notes):
             render.note(note)
         return Attached(quoted.text, media.images)
 
-    def _tell(self, error: OllamapyError) -> None:
-        text = f"Error: {told(error)}"
-        if self.manner.is_wrapped:
-            wrap = WordWrap(render.terminal_columns())
-            text = wrap.feed(text) + wrap.end()
-        render.note(text)
+    def tell(self, error: OllamapyError) -> None:
+        """Tell what went wrong."""
+        render.note(self.wrapped(f"Error: {told(error)}"))
+
+    def wrapped(self, text: str) -> str:
+        """Return a text with lines as long as the terminal's, where they shall be wrapped."""
+        if not self.manner.is_wrapped:
+            return text
+        wrap = WordWrap(render.terminal_columns())
+        return wrap.feed(text) + wrap.end()
 
 
 def show_examples(examples: Sequence[MessageRecord]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ollamapy.cli.chat.commands import SETTERS, SWITCHES
 from ollamapy.cli.chat.help import SETTINGS
+from ollamapy.options import RULES
 from tests.cli.conftest import Command
 from tests.fakes.ollama_api import FakeOllama
 
@@ -36,6 +37,18 @@ def test_each_command_answers(ollamapy: Command, fake: FakeOllama) -> None:
             screen.enter(typed)
             screen.wait_for(answer)
     assert fake.body("/api/chat")["messages"] == [{"role": "user", "content": "second"}]
+
+
+def test_what_commands_say_is_wrapped_between_words_unless_told_otherwise(ollamapy: Command) -> None:
+    with ollamapy.on_screen("run", "wren:latest", columns=40) as screen:
+        for typed in ("/set parameter", "/set parameter heat 3"):
+            screen.enter(typed)
+            screen.wait_for("xtc_threshold\n")
+            names = {name.strip(",") for line in screen.lines for name in line.split() if name.startswith("dry_")}
+            assert names == {name for name in RULES if name.startswith("dry_")}
+            screen.enter("/clear")
+            screen.type("\x0c")
+            screen.wait_until(lambda: "xtc_threshold" not in screen.text, "a clear screen")
 
 
 def test_what_is_set_counts_from_the_next_message_on(ollamapy: Command, fake: FakeOllama) -> None:
