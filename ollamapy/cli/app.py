@@ -16,33 +16,44 @@ from ollamapy.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code, told
 from ollamapy.cli.parsing import CommandModule, invoke
 from ollamapy.errors import OllamapyError
 
-COMMANDS: Mapping[str, str] = {
-    "serve": "Start the daemon in the foreground",
-    "create": "Create a model from a Modelfile",
-    "show": "Show information about a model",
-    "run": "Run a model: one prompt, or a conversation",
-    "embed": "Turn texts into vectors",
-    "import": "Take models that other programs have",
-    "pull": "Fetch a model from a registry",
-    "push": "Send a model to a registry",
-    "update": "Fetch newer versions of models",
-    "login": "Keep credentials of a registry",
-    "logout": "Forget credentials of a registry",
-    "stop": "Take a model out of memory",
-    "list": "List models",
-    "ps": "List models that are in memory",
-    "estimate": "Tell what a model takes in memory",
-    "cp": "Give a model a second name",
-    "rm": "Remove models",
-    "prune": "Free the space of what no model needs",
-    "bench": "Measure how fast a model answers",
-    "config": "Show or check the settings",
-    "service": "Run the daemon as a service",
-    "doctor": "Look for what is wrong, and tell the remedy",
-    "handoff": "Tell how another server would serve a model",
-    "completion": "Print what makes a shell complete commands",
-    "help": "Tell about a command",
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "Ask a model": {
+        "run": "Run a model: one prompt, or a conversation",
+        "embed": "Turn texts into vectors",
+    },
+    "Get models": {
+        "pull": "Fetch a model from a registry",
+        "update": "Fetch newer versions of models",
+        "import": "Take models that other programs have",
+        "create": "Create a model from a Modelfile",
+    },
+    "Keep models": {
+        "list": "List models",
+        "show": "Show information about a model",
+        "cp": "Give a model a second name",
+        "rm": "Remove models",
+        "prune": "Free the space of what no model needs",
+        "push": "Send a model to a registry",
+        "login": "Keep credentials of a registry",
+        "logout": "Forget credentials of a registry",
+    },
+    "See how models run": {
+        "ps": "List models that are in memory",
+        "stop": "Take a model out of memory",
+        "estimate": "Tell what a model takes in memory",
+        "bench": "Measure how fast a model answers",
+        "handoff": "Tell how another server would serve a model",
+    },
+    "Have ollamapy run": {
+        "serve": "Start the daemon in the foreground",
+        "service": "Run the daemon as a service",
+        "config": "Show or check the settings",
+        "doctor": "Look for what is wrong, and tell the remedy",
+        "completion": "Print what makes a shell complete commands",
+        "help": "Tell about a command",
+    },
 }
+COMMANDS: Mapping[str, str] = {name: about for group in GROUPS.values() for name, about in group.items()}
 MODULES: Mapping[str, str] = {"import": "import_"}  # where a module can't have the command's name
 ALIASES: Mapping[str, str] = {"ls": "list", "start": "serve", "signin": "login", "signout": "logout"}
 COMPLETE = "__complete"  # what shells ask; it is in no help
@@ -103,9 +114,14 @@ def _refuse(name: str) -> int:
 
 
 def _print_overview() -> None:
-    render.line("Usage:\n  ollamapy COMMAND [ARGUMENTS]\n\nCommands:")
+    render.line("Runs language models on this machine, and speaks Ollama's API.\n")
+    render.line("Usage:\n  ollamapy COMMAND [ARGUMENTS]")
     width = max(map(len, COMMANDS)) + render.COLUMN_GAP
-    for name, summary in COMMANDS.items():
-        render.line(f"  {name.ljust(width)}{summary}")
-    render.line("\nFlags:\n  -h, --help       Tell about ollamapy\n  -v, --version    Tell the version")
-    render.line('\n"ollamapy help COMMAND" tells more about a command.')
+    for heading, commands in GROUPS.items():
+        render.line(f"\n{heading}:")
+        for name, about in commands.items():
+            render.line(f"  {name.ljust(width)}{about}")
+    render.line("\nOptions:\n  -h, --help       tell about ollamapy\n  -v, --version    tell the version")
+    render.line(f"\nAlso {', '.join(f'{alias} for {name}' for alias, name in ALIASES.items())}.")
+    render.line("A model to begin with comes along: ollamapy run wren")
+    render.line("`ollamapy help COMMAND` tells more about a command.")

@@ -76,9 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(*, shell: str) -> None:
     """Print the script that makes a shell complete commands, options and models; put it where the shell looks.
 
-    bash: echo 'source <(ollamapy completion bash)' >> ~/.bashrc
-    zsh:  echo 'source <(ollamapy completion zsh)' >> ~/.zshrc, behind compinit
-    fish: ollamapy completion fish > ~/.config/fish/completions/ollamapy.fish
+    Where that is:
+      bash  echo 'source <(ollamapy completion bash)' >> ~/.bashrc
+      zsh   echo 'source <(ollamapy completion zsh)' >> ~/.zshrc     # behind compinit
+      fish  ollamapy completion fish > ~/.config/fish/completions/ollamapy.fish
 
     Examples:
       ollamapy completion bash

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, Protocol
 
+from ollamapy.cli import render
 from ollamapy.config import VARIABLES
 from ollamapy.errors import InvalidInputError
 
@@ -20,6 +22,10 @@ PLAIN_WORD = "\0"
 
 _BARE_OPTION = re.compile(rf"({'|'.join(BARE_VALUES)}) ([A-Z]+)( {{2}}(?= {{2}}))?")
 CLIENT_VARIABLES = ("OLLAMA_HOST", "OLLAMA_API_KEY", "NO_COLOR")
+MORE_VARIABLES: Mapping[str, Sequence[str]] = {"run": ("OLLAMA_NOHISTORY", "OLLAMA_EDITOR"), "serve": tuple(VARIABLES)}
+"""What single commands read besides."""
+
+LEAST_COLUMNS = 40
 
 
 class CommandModule(Protocol):
@@ -39,15 +45,20 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"ollamapy {name}",
             description=description,
-            epilog=variables_text(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=False,
         )
         self._name = name
+        self._positionals.title, self._optionals.title = "Arguments", "Options"
+        self.add_argument("-h", "--help", action="help", help="tell about the command")
 
     def format_help(self) -> str:
-        """Return the help, where an option that may stand bare shows that its value is joined to it."""
-        return _BARE_OPTION.sub(r"\1[=\2]", super().format_help())
+        """Return the help, as wide as the terminal; a value that an option may go without is shown joined to it."""
+        columns = max(render.terminal_columns(), LEAST_COLUMNS) - 2
+        self.description = wrapped(self.description or "", columns)
+        self.epilog = variables_text(self._name, columns)
+        return _BARE_OPTION.sub(r"\1[=\2]", super().format_help()).replace("usage: ", "Usage: ", 1)
 
     @property
     def declared(self) -> Sequence[argparse.Action]:
@@ -73,12 +84,22 @@ def make_parser(module: CommandModule, name: str) -> Parser:
     return parser
 
 
-def variables_text(name: str) -> str:
+def wrapped(text: str, columns: int) -> str:
+    """Return a text with its paragraphs refilled; those with indented lines, such as examples, stay as they are."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(part if "\n " in part else textwrap.fill(part, columns) for part in paragraphs)
+
+
+def variables_text(name: str, columns: int) -> str:
     """Return the part of a command's help that tells which environment variables it reads."""
-    is_client = name != "serve"
-    shown = {key: text for key, text in VARIABLES.items() if not is_client or key in CLIENT_VARIABLES}
-    width = max(map(len, shown)) + 2
-    return "\n".join(["environment variables:", *(f"  {key.ljust(width)}{text}" for key, text in shown.items())])
+    read = (*CLIENT_VARIABLES, *MORE_VARIABLES.get(name, ()))
+    shown = {key: text for key, text in VARIABLES.items() if key in read}
+    width = max(map(len, shown)) + 4
+    rows = [
+        textwrap.fill(text, columns, initial_indent=f"  {key}".ljust(width), subsequent_indent=" " * width)
+        for key, text in shown.items()
+    ]
+    return "\n".join(["Environment variables:", *rows])
 
 
 def expand_bare_options(words: Sequence[str]) -> list[str]:

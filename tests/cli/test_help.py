@@ -74,3 +74,18 @@ def test_the_help_of_an_option_that_may_stand_bare_shows_that(ollamapy: Command)
     text = ollamapy("run", "--help").stdout
     assert re.search(r"--think\[=LEVEL\]", text)
     assert "\nExamples:\n  ollamapy run wren " in text
+
+
+def test_the_help_is_as_wide_as_the_terminal(ollamapy: Command) -> None:
+    for columns in (60, 100):
+        text = ollamapy("help", "serve", COLUMNS=str(columns)).stdout
+        assert columns - 15 < max(map(len, text.splitlines())) <= columns
+        assert "OLLAMA_NUM_PARALLEL" in text
+    assert "OLLAMA_EDITOR" in ollamapy("help", "run").stdout
+    assert "OLLAMA_EDITOR" not in ollamapy("help", "list").stdout
+
+
+def test_the_overview_has_each_command_once(ollamapy: Command) -> None:
+    text = ollamapy("help").stdout
+    for name, about in COMMANDS.items():
+        assert re.findall(rf"^  {name} +(.*)$", text, re.MULTILINE) == [about]
