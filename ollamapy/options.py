@@ -112,17 +112,6 @@ def parse_options(raw: Mapping[str, Json]) -> Options:
     return Options(**values)
 
 
-def check_options(options: Options) -> Options:
-    """Return the options, checked and normalised as `parse_options` does."""
-    return parse_options(
-        {
-            f.name: list(value) if isinstance(value, tuple) else value
-            for f in fields(options)
-            if (value := getattr(options, f.name)) is not None
-        }
-    )
-
-
 def parse_parameter(name: str, text: str) -> Json:
     """Convert the text of a Modelfile parameter to its JSON value; a `stop` text is one string of the list.
 

@@ -12,7 +12,6 @@ from typing import Literal
 import msgspec
 
 HEADER = struct.Struct("<I")
-MAX_FRAME_BYTES = 1 << 30
 
 ErrorKind = Literal["context_length", "invalid", "unsupported", "option", "capacity", "internal"]
 

@@ -12,7 +12,6 @@ from ollamapy.options import (
     MAX_STOP_CHARS,
     MAX_STOPS,
     RULES,
-    check_options,
     options_from_parameters,
     options_to_json,
     options_to_parameters,
@@ -120,12 +119,6 @@ def test_unknown_names_are_logged_and_nulls_skipped(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.WARNING, "ollamapy.options"):
         assert parse_options({"tfs_z": 2, "num_ctx": None}) == Options()
     assert caplog.messages == ["invalid option provided: tfs_z"]
-
-
-def test_check_options_applies_the_same_ranges() -> None:
-    assert check_options(Options(temperature=1, stop=("x",))) == Options(temperature=1.0, stop=("x",))
-    with pytest.raises(OptionError, match="frequency_penalty"):
-        check_options(Options(frequency_penalty=math.nan))
 
 
 @pytest.mark.parametrize(

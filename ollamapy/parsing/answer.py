@@ -19,9 +19,6 @@ __all__ = [
     "Part",
     "answer_marks",
     "answer_parser",
-    "supports_insert",
-    "supports_thinking",
-    "supports_tools",
 ]
 
 
@@ -78,18 +75,3 @@ def answer_parser(
     if tools:
         stages.append(tool_parser(template_source, tools, rng, traits.tool_tag))
     return AnswerParser(stages)
-
-
-def supports_thinking(template_source: str) -> bool:
-    """Return whether the template belongs to a model that thinks before it answers."""
-    return read_traits(template_source).thinks
-
-
-def supports_insert(template_source: str) -> bool:
-    """Return whether the template can ask for the text between a prompt and a suffix."""
-    return read_traits(template_source).inserts
-
-
-def supports_tools(template_source: str) -> bool:
-    """Return whether the template tells the model about tools."""
-    return read_traits(template_source).calls_tools

@@ -10,10 +10,8 @@ from ollamapy.parsing.answer import (
     AnswerParser,
     Part,
     answer_parser,
-    supports_insert,
-    supports_thinking,
-    supports_tools,
 )
+from ollamapy.parsing.traits import read_traits
 from ollamapy.types import ToolCall
 from tests.parsing.splits import parse, pieces_of, same_however_cut
 
@@ -192,10 +190,10 @@ def test_nothing_is_lost_without_calls(text: str) -> None:
     ],
 )
 def test_a_template_tells_what_its_model_can_do(source: str, thinks: bool, tools: bool) -> None:
-    assert (supports_thinking(source), supports_tools(source)) == (thinks, tools)
+    assert (read_traits(source).thinks, read_traits(source).calls_tools) == (thinks, tools)
 
 
 def test_a_go_template_with_a_suffix_can_insert() -> None:
-    assert supports_insert("<PRE>{{ .Prompt }}<SUF>{{ .Suffix }}<MID>")
-    assert not supports_insert("{{ .Prompt }}")
-    assert not supports_insert("{% suffix %}")
+    assert read_traits("<PRE>{{ .Prompt }}<SUF>{{ .Suffix }}<MID>").inserts
+    assert not read_traits("{{ .Prompt }}").inserts
+    assert not read_traits("{% suffix %}").inserts

@@ -13,7 +13,7 @@ import pytest
 from ollamapy.dialects.fields import Fields
 from ollamapy.dialects.openai_requests import chat_completion_request
 from ollamapy.errors import TemplateError
-from ollamapy.parsing.answer import supports_thinking
+from ollamapy.parsing.traits import read_traits
 from ollamapy.template.prompt import ChatTemplate, chat_template, render_chat
 
 DATA = Path(__file__).parents[1] / "data" / "jinja_goldens"  # generate.py beside the recording says how it was made
@@ -68,7 +68,7 @@ def prompt_of(template: ChatTemplate, case: dict[str, Any], now: datetime) -> st
     """The prompt as llama.cpp reports it: without the first token, which it adds itself; None for a refused chat."""
     request = chat_completion_request(Fields({"model": "any", **case})).chat
     wanted = case.get("chat_template_kwargs", {}).get("enable_thinking", True)
-    think = wanted if supports_thinking(template.source) else None
+    think = wanted if read_traits(template.source).thinks else None
     try:
         segments = render_chat(template, request.messages, tools=request.tools, think=think, now=now)
     except TemplateError:
