@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import platform
 import re
@@ -16,7 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from ollamapy.cli.deliver import hash_file
 from ollamapy.cli.human import size_words
+from ollamapy.cli.progress import Progress
 from ollamapy.client import Client
 from ollamapy.config import Reading, Settings, SourceFolders
 from ollamapy.errors import ForbiddenError, OllamapyError
@@ -207,8 +208,8 @@ def check_store(settings: Settings, folders: SourceFolders) -> Iterator[Finding]
         yield Finding("store", "ok", f"Ollama's models are in {others[0]}", "`ollamapy import` takes them over")
 
 
-def verify_store(settings: Settings, on_blob: Callable[[Digest], None]) -> Iterator[Finding]:
-    """Read every blob that a model uses and compare it with its digest; `on_blob` is told of each before."""
+def verify_store(settings: Settings, status: Progress) -> Iterator[Finding]:
+    """Read every blob that a model uses and compare it with its digest; `status` shows how far it is."""
     store = Store(settings.models_dir)
     users: dict[Digest, str] = {}
     for stored in store.list_manifests():
@@ -216,8 +217,7 @@ def verify_store(settings: Settings, on_blob: Callable[[Digest], None]) -> Itera
             users.setdefault(layer.digest, str(stored.name))
     bad = 0
     for digest, name in users.items():
-        on_blob(digest)
-        if not _is_whole(store, digest):
+        if not _is_whole(store, digest, status):
             bad += 1
             remedy = f"ollamapy pull {name} (or create it again)"
             yield Finding("store", "problem", f"a file of {name} is missing or damaged: {digest}", remedy)
@@ -225,9 +225,8 @@ def verify_store(settings: Settings, on_blob: Callable[[Digest], None]) -> Itera
         yield Finding("store", "ok", f"all {len(users)} files have their digests")
 
 
-def _is_whole(store: Store, digest: Digest) -> bool:
+def _is_whole(store: Store, digest: Digest, status: Progress) -> bool:
     try:
-        with store.open_blob(digest).open("rb") as source:
-            return hashlib.file_digest(source, "sha256").hexdigest() == digest.hex
-    except (OSError, OllamapyError):
+        return hash_file(store.open_blob(digest), status) == str(digest)
+    except OllamapyError:
         return False

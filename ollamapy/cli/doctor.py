@@ -10,12 +10,11 @@ import msgspec
 
 from ollamapy.cli import checks, render
 from ollamapy.cli.checks import Finding
+from ollamapy.cli.progress import Progress
 from ollamapy.config import inspect_settings, source_folders
 from ollamapy.errors import ServiceError
-from ollamapy.names import Digest
 
 MARKS = {"ok": "ok", "warning": "!", "problem": "!!"}
-SHORT_DIGEST = 19
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +31,10 @@ def command(*, verify: bool, json: bool) -> None:
       ollamapy doctor --verify      # also reads the whole store
     """
     findings: list[Finding] = []
-    for finding in look(verify=verify):
+    status = Progress(is_transient=True)
+    for finding in look(status, verify=verify):
         findings.append(finding)
+        status.end()
         if not json:
             show(finding)
     if json:
@@ -44,8 +45,8 @@ def command(*, verify: bool, json: bool) -> None:
         raise ServiceError(f"{counted} found; the remedy stands below each")
 
 
-def look(*, verify: bool) -> Iterator[Finding]:
-    """Yield what each check finds."""
+def look(status: Progress, *, verify: bool) -> Iterator[Finding]:
+    """Yield what each check finds; `status` shows how far a long one is."""
     reading = inspect_settings(os.environ)
     rounds: list[Iterable[Finding]] = [
         checks.check_versions(),
@@ -56,14 +57,9 @@ def look(*, verify: bool) -> Iterator[Finding]:
         checks.check_store(reading.settings, source_folders(os.environ)),
     ]
     if verify:
-        rounds.append(checks.verify_store(reading.settings, tell_blob))
+        rounds.append(checks.verify_store(reading.settings, status))
     for found in rounds:
         yield from found
-
-
-def tell_blob(digest: Digest) -> None:
-    """Tell which file is being read."""
-    render.note(f"reading {str(digest)[:SHORT_DIGEST]}")
 
 
 def show(finding: Finding) -> None:
