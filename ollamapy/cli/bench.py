@@ -100,7 +100,8 @@ def notes(plan: Plan, where: str, alone: Figures, together: Figures) -> list[str
     samples = (*alone.samples, *together.samples)
     prompts = [sample.prompt_tokens for sample in samples]
     rounds = f"{plan.rounds} round{'s' if plan.rounds > 1 else ''}"
-    found = [f"{plan.model} on {where}; prompts of {min(prompts)} to {max(prompts)} tokens, {rounds}"]
+    place = f" on {where}" if where else ""
+    found = [f"{plan.model}{place}; prompts of {min(prompts)} to {max(prompts)} tokens, {rounds}"]
     short = sum(sample.tokens < plan.tokens for sample in samples)
     if short:
         found.append(f"{short} of {len(samples)} answers ended before {plan.tokens} tokens")
@@ -113,7 +114,7 @@ def fields(plan: Plan, where: str, load_seconds: float, alone: Figures, together
     """Return what `--json` prints; times are seconds."""
     return {
         "model": plan.model,
-        "processor": where,
+        "processor": where or None,
         "rounds": plan.rounds,
         "tokens": plan.tokens,
         "load_seconds": round(load_seconds, 3),
@@ -123,9 +124,9 @@ def fields(plan: Plan, where: str, load_seconds: float, alone: Figures, together
 
 
 def where_it_runs(client: Client, model: str) -> str:
-    """Return on what the model runs, as `ps` says it."""
+    """Return on what the model runs, as `ps` says it; nothing where it was loaded under another name."""
     found = find_loaded(client.ps().models, model)
-    return processor(found.size, found.size_vram) if found else "an unknown processor"
+    return processor(found.size, found.size_vram) if found else ""
 
 
 def _figures(figures: Figures) -> dict[str, Json]:

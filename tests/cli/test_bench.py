@@ -51,8 +51,8 @@ def test_answers_of_a_token_have_no_rate_and_it_is_said_that_few_tokens_say_litt
     plan = Plan("wren", clients=1, rounds=1, tokens=1)
     figures = Figures((sample(0.1, 0.0001, tokens=1),), 1.0)
     assert table(plan, figures, figures)[1][2] == ["tokens/s of a client", "-", "-"]
-    assert notes(plan, "100% CPU", figures, figures) == [
-        "wren on 100% CPU; prompts of 50 to 50 tokens, 1 round",
+    assert notes(plan, "", figures, figures) == [
+        "wren; prompts of 50 to 50 tokens, 1 round",
         "answers of fewer than 16 tokens say little about rates",
     ]
 

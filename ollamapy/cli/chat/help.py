@@ -55,7 +55,7 @@ SHORTCUTS: Mapping[str, str] = {
     "Ctrl + z": "Suspend",
     "Ctrl + d": "Leave",
 }
-TOPICS: Mapping[str, str] = {"set": "", "show": "", "shortcuts": ""}
+TOPICS: Mapping[str, str] = {**{name.removeprefix("/"): "" for name in COMMANDS}, "shortcuts": ""}
 QUOTING = '''Use """ to begin and end a message of several lines. A file is added to the
 message by its path: images for models that can see, texts as a quotation.'''
 
@@ -69,6 +69,8 @@ def help_text(topic: str) -> str:
         rows = {f"/show {part}": about for part, about in PARTS.items()}
     elif name in ("shortcut", "shortcuts"):
         return _table("Available keyboard shortcuts:", SHORTCUTS)
+    elif name and f"/{name}" in COMMANDS:
+        rows = {f"/{name}{USAGE.get(f'/{name}', '')}": COMMANDS[f"/{name}"]}
     else:
         rows = {name + USAGE.get(name, ""): about for name, about in COMMANDS.items()}
         rows["/? shortcuts"] = "Tell about the keyboard"

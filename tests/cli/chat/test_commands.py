@@ -16,6 +16,7 @@ def test_each_command_answers(ollamapy: Command, fake: FakeOllama) -> None:
             ("/clear", "Cleared session context"),
             ("/?", "Available commands:"),
             ("/help set", "  /set parameter NAME VALUE...  Set a model option, such as temperature"),
+            ("/help load", "Available commands:\n  /load MODEL  Go on with another model or a saved session\n\n"),
             ("/? shortcuts", "Available keyboard shortcuts:"),
             ("/what is", "Unknown command '/what'. Type /? for help"),
             ("/set what", "Unknown command '/set what'. Type /? set for help"),

@@ -17,7 +17,7 @@ from ollamapy.cli.chat.completion import candidates
         ("/set  format ", ["json"]),
         ("/show sys", ["system"]),
         ("/load W", ["wren:latest"]),
-        ("/? s", ["set", "show", "shortcuts"]),
+        ("/? s", ["set", "show", "save", "shortcuts"]),
         ("/set parameter seed ", []),
         ("hello", []),
         ("/load\nwr", []),
