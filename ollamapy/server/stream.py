@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from ollamapy.errors import OllamapyError
+from ollamapy.errors import OllamapyError, ServiceError
 from ollamapy.server.errors import Failure, failure_of
 
 logger = logging.getLogger("ollamapy.server")
@@ -23,6 +23,7 @@ JSON = "application/json; charset=utf-8"
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15.0
+SHUTTING_DOWN = "the server is shutting down"
 T = TypeVar("T")
 Item = TypeVar("Item", contravariant=True)
 
@@ -84,6 +85,10 @@ class Answer(Generic[T]):
                     await self._send_whole(first, items, send)
                     return
                 await self._send_events(first, items, parts)
+            except asyncio.CancelledError:  # by the end of the daemon; a client that went away is told it in vain
+                if not parts.is_begun:
+                    raise
+                await parts.send(self._writer.error(failure_of(ServiceError(SHUTTING_DOWN))))
             except Exception as exc:
                 if not parts.is_begun:
                     raise
@@ -180,21 +185,27 @@ class WholeAnswer:
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, None], request_id: str = "") -> None:
-    """Run the work until it is done or the client goes away, whichever comes first; the request's body was read."""
+    """Run the work until it is done or the client goes away, whichever comes first; the request's body was read.
+
+    The web server cancels what outlives it: the work ends then, too, with ServiceError if its response had not begun.
+    """
     task = asyncio.create_task(work)
     watcher = asyncio.create_task(_wait_for_disconnect(receive))
+    cause = "the client went away"
     try:
         await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watcher.cancel()
-        gone = not task.done()
-        if gone:
-            task.cancel()
-        results = await asyncio.gather(task, watcher, return_exceptions=True)
+    except asyncio.CancelledError:
+        cause = SHUTTING_DOWN
+    gone = not task.done()
+    watcher.cancel()
+    task.cancel()
+    results = await asyncio.gather(task, watcher, return_exceptions=True)
     if not gone and isinstance(results[0], BaseException):
         raise results[0]
     if gone:
-        logger.info("%s: the client went away before its answer was complete", request_id or "a request")
+        logger.info("%s: %s before its answer was complete", request_id or "a request", cause)
+    if cause == SHUTTING_DOWN and isinstance(results[0], asyncio.CancelledError):
+        raise ServiceError(SHUTTING_DOWN)
 
 
 async def send_whole(send: Send, body: bytes, media_type: str = JSON) -> None:

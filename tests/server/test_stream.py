@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from ollamapy.errors import LoadError, ModelNotFoundError
+from ollamapy.errors import LoadError, ModelNotFoundError, ServiceError
 from ollamapy.server.stream import Answer, while_connected
 
 
@@ -182,6 +182,27 @@ def test_a_client_that_goes_away_before_the_first_piece_ends_the_work():
     asyncio.run(run())
 
 
+def test_the_end_of_the_daemon_is_the_last_event_of_a_stream():
+    async def run():
+        client = Client()
+        is_begun = asyncio.Event()
+
+        async def endless():
+            yield "a"
+            is_begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(Answer(endless(), TextWriter(), stream=True)({}, client.receive, client.send))
+        await is_begun.wait()
+        task.cancel()
+        await task
+        return client
+
+    client = asyncio.run(run())
+    assert client.body == [b"a", b"error 503 the server is shutting down"]
+    assert client.sent[-1]["more_body"] is False
+
+
 def test_ending_the_request_from_outside_ends_the_work_too():
     async def run():
         ended = asyncio.Event()
@@ -196,7 +217,7 @@ def test_ending_the_request_from_outside_ends_the_work_too():
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(ServiceError):
             await task
         return ended.is_set()
 
