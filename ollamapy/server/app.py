@@ -235,8 +235,12 @@ class DaemonServer(uvicorn.Server):
         self._tell("STOPPING=1", "STATUS=Waiting for answers to end")
         draining = asyncio.ensure_future(self._drain()) if self._drain else None
         await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+            await self.lifespan.shutdown()
         if draining is not None:
-            draining.cancel()  # done by now, unless a second SIGINT cut it short
+            await draining
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -13,7 +13,7 @@ import pytest
 
 from ollamapy.config import HostAddress, Settings
 from ollamapy.runner.launch import WORKER_COMMAND, WorkerPool
-from ollamapy.server.app import bind, build_server
+from ollamapy.server.app import DaemonServer, bind, build_server
 from ollamapy.store import Store
 from tests.fakes.worker import fake_worker_command
 
@@ -26,6 +26,7 @@ class Daemon:
     port: int
     store: Store
     client: httpx.Client
+    server: DaemonServer
 
     def lines(self, path: str, body: object) -> list[dict]:
         """Return the lines of a streamed answer."""
@@ -52,7 +53,7 @@ def running(folder: Path, command: Sequence[str] = WORKER_COMMAND, **settings: o
         url = f"http://127.0.0.1:{port}"
         try:
             with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-                yield Daemon(url, port, store, client)
+                yield Daemon(url, port, store, client, server)
         finally:
             server.should_exit = True
             thread.join()

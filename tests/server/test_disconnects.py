@@ -1,6 +1,7 @@
 """Clients that go away: what they asked for ends, and nobody else notices."""
 
 import json
+import math
 import os
 import socket
 import time
@@ -126,3 +127,12 @@ def test_answers_that_outlive_the_daemon_end_with_the_reason(tmp_path):
     assert all(b"unloaded while it was answering; send the request again" in answer for answer in answers)
     assert answers[0].endswith(b'"kind":"runner"}\n\r\n0\r\n\r\n')
     assert answers[2].startswith(b"HTTP/1.1 500 ")
+
+
+def test_an_end_that_is_forced_waits_for_no_answer(tmp_path):
+    with running(tmp_path, fake_worker_command(), drain_seconds=math.inf) as daemon:
+        stalled = open_request(daemon, "/api/generate", STALL)
+        wait_until(lambda: loaded(daemon) and loaded(daemon)[0].get("active_requests") == 1)
+        daemon.server.force_exit = True  # as a second SIGINT does
+    with stalled, stalled.makefile("rb") as reader:
+        assert b'{"error":"the server is shutting down","kind":"service"}' in reader.read()
