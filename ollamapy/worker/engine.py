@@ -15,7 +15,7 @@ from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
 from ollamapy.worker.pictures import Picture, Retina
-from ollamapy.worker.plan import Slice, StepBudget, fill_batch, plan_batch
+from ollamapy.worker.plan import Plan, Slice, StepBudget, fill_batch, plan_batch, split
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculator import Speculator
@@ -151,11 +151,12 @@ class Engine:
 
     def step(self) -> None:
         """Run one decode for everybody who can take part, and send what came of it."""
-        self._admit()
+        if self._waiting:
+            self._admit()
         if self._retina is not None:
             self._look(self._retina)
-        plan = self._with_drafts(self._plan())
-        if not plan:
+        plan = self._plan()
+        if plan is None:
             return
         started, n_accepted = self._clock(), self._publisher.n_accepted
         if self._decode(plan):
@@ -232,26 +233,23 @@ class Engine:
         sequence.n_computed += picture.n_tokens
         self.cells.remember(sequence)
 
-    def _plan(self) -> list[Slice]:
+    def _plan(self) -> Plan | None:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
+        n_batch = self._llama.n_batch
         while self._running:
-            n_decoding = sum(s.is_decoding for s in self._running)
-            n_waiting = len(self._running) - n_decoding + len(self._waiting)
-            budget = self._budget.tokens(n_decoding, n_waiting, self._llama.n_batch)
-            plan = plan_batch(self._running, self._llama.n_batch, budget)
-            if self.cells.make_room(sum(part.n_tokens for part in plan)):
-                return plan
+            decoding, prompts = split(self._running)
+            budget = self._budget.tokens(len(decoding), len(prompts) + len(self._waiting), n_batch)
+            plan = plan_batch(decoding, prompts, n_batch, budget)
+            if self.cells.make_room(plan.n_rows):
+                return self._with_drafts(plan) if plan.parts else None
             self._preempt()
-        return []
+        return None
 
-    def _with_drafts(self, plan: list[Slice]) -> list[Slice]:
+    def _with_drafts(self, plan: Plan) -> Plan:
         """Put guessed tokens into a step that only decodes, as far as batch and free cells go."""
-        if self._speculator is None or not self._only_decodes(plan):
+        if self._speculator is None or plan.n_prefill or not all(part.is_last for part in plan.parts):
             return plan
         return self._speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
-
-    def _only_decodes(self, plan: list[Slice]) -> bool:
-        return bool(plan) and all(part.is_decode and part.is_last for part in plan)
 
     def _preempt(self) -> None:
         """Free the cells of the youngest sequence; it comes back first and is computed again."""
@@ -284,29 +282,30 @@ class Engine:
 
     # ---- decode and sample
 
-    def _decode(self, plan: list[Slice]) -> bool:
+    def _decode(self, plan: Plan) -> bool:
         """Compute the plan's tokens. False if the batch was refused; who was in it is preempted or failed."""
-        self._publisher.prepare([part.sequence for part in plan if part.is_last])
+        fill_batch(self._llama.batch, plan.parts)
+        self._publisher.prepare(part.sequence.constraint for part in plan.parts if part.is_last)
         try:
-            self._llama.decode(fill_batch(self._llama.batch, plan))
+            self._llama.decode(plan.n_rows)
         except DecodeError as exc:
             self._publisher.finish_preparing()
             self._refused(plan, exc)
             return False
         self._publisher.finish_preparing()
         row = 0
-        for part in plan:
+        for part in plan.parts:
             if part.sequence.is_scored:
                 self._publisher.score(part.sequence, row, part.n_tokens)
             part.sequence.n_computed += part.n_tokens
             row += part.n_rows
         return True
 
-    def _refused(self, plan: list[Slice], error: DecodeError) -> None:
+    def _refused(self, plan: Plan, error: DecodeError) -> None:
         if error.code == NO_FREE_CELLS and len(self._running) > 1:
             self._preempt()
             return
-        for part in plan:
+        for part in plan.parts:
             self._abandon(part.sequence, "internal", f"{error.message}; send the request again")
 
     def _abandon(self, sequence: Sequence, kind: wire.ErrorKind, error: str) -> None:
@@ -316,16 +315,16 @@ class Engine:
         sequence.sampler.close()
         self._fail(sequence.id, kind, error)
 
-    def _sample(self, plan: list[Slice]) -> list[wire.Output]:
+    def _sample(self, plan: Plan) -> list[wire.Output]:
         outputs: list[wire.Output] = []
         due: list[tuple[Slice, int]] = []
         row = 0
-        for part in plan:
-            row += part.n_rows
-            if part.sequence.n_left == 0:
-                due.append((part, row - 1 - len(part.draft)))
+        for part in plan.parts:
+            if part.is_last:
+                due.append((part, row + part.n_tokens - 1))
             else:
                 self.cells.remember(part.sequence)
+            row += part.n_rows
         drawn = self._publisher.draw_all([(part.sequence, row) for part, row in due])
         for (part, first), token in zip(due, drawn, strict=True):
             self._advance(part, first, token, outputs)
@@ -363,13 +362,10 @@ class Engine:
         sequence.arrived = self._clock()
         self._queue(sequence)
 
-    def _learn(self, plan: list[Slice], seconds: float, n_accepted: int) -> None:
-        n_decoding = sum(part.is_decode for part in plan)
-        n_prefill = sum(part.n_tokens for part in plan if not part.is_decode)
-        n_rows = sum(part.n_rows for part in plan)
-        if n_prefill or n_rows == n_decoding:
-            self._budget = self._budget.after(seconds, n_decoding, n_prefill)
-        if self._speculator is not None and not n_prefill:
+    def _learn(self, plan: Plan, seconds: float, n_accepted: int) -> None:
+        if plan.n_prefill or plan.n_rows == plan.n_decoding:
+            self._budget = self._budget.after(seconds, plan.n_decoding, plan.n_prefill)
+        if self._speculator is not None and not plan.n_prefill:
             self._speculator.learn(plan, n_accepted, seconds)
 
     def _fail(self, request_id: int, kind: wire.ErrorKind, error: str, numbers: list[int] | None = None) -> None:

@@ -37,6 +37,7 @@ _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _SEARCH_TOKENS, _FEW_TOKENS = 4096, 16
 _USUAL_PIECE = 128
+_UsualPiece = ctypes.c_char * _USUAL_PIECE
 _BYTES_PER_THREAD = 8 << 20
 _LEAST_CELLS = 256  # llama.cpp aborts where a batch, and so the context, is smaller than the number of sequences
 _LARGEST_MICRO_BATCH = 2048  # compute buffers grow with it times the context
@@ -261,13 +262,13 @@ class Llama:
         return known
 
     def _read_piece(self, token: int, *, special: bool) -> bytes:
-        buffer = ctypes.create_string_buffer(_USUAL_PIECE)  # its own: two threads read tokens
+        buffer = _UsualPiece()  # its own: two threads read tokens
         count = int(api.llama_token_to_piece(self._vocab, token, buffer, _USUAL_PIECE, 0, special))
         if count >= 0:
-            return buffer.raw[:count]
-        buffer = ctypes.create_string_buffer(-count)
-        count = int(api.llama_token_to_piece(self._vocab, token, buffer, -count, 0, special))
-        return buffer.raw[:count]
+            return ctypes.string_at(buffer, count)
+        longer = ctypes.create_string_buffer(-count)
+        count = int(api.llama_token_to_piece(self._vocab, token, longer, -count, 0, special))
+        return longer.raw[:count]
 
     def detokenize(self, tokens: list[int]) -> str:
         """Return the text of token ids, control tokens included."""

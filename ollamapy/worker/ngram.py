@@ -23,13 +23,19 @@ class NgramIndex:
     def __init__(self) -> None:
         self._ends: dict[tuple[int, ...], int] = {}
         self._next = SIZE
+        self._latest: tuple[int, ...] = ()
 
     def guess(self, tokens: Tokens[int], most: int) -> Guess | None:
         """Return up to `most` tokens that may follow, None where the last SIZE tokens are new."""
-        for end in range(self._next, len(tokens)):
-            self._ends[tuple(tokens[end - SIZE : end])] = end
-        self._next = max(self._next, len(tokens))
-        last = self._ends.get(tuple(tokens[-SIZE:]))
+        n_tokens = len(tokens)
+        if n_tokens == self._next + 1 and len(self._latest) == SIZE:
+            self._ends[self._latest] = self._next  # the usual case: one more token since the last call
+        else:
+            for end in range(self._next, n_tokens):
+                self._ends[tuple(tokens[end - SIZE : end])] = end
+        self._next = max(self._next, n_tokens)
+        self._latest = tuple(tokens[-SIZE:])
+        last = self._ends.get(self._latest)
         if last is None or most <= 0:
             return None
         known = tokens[last : last + most]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from typing import Literal
 
+import msgspec
 import numpy as np
 
 from ollamapy import wire
@@ -19,12 +20,11 @@ from ollamapy.worker.sequence import Sequence
 _WORTH_A_THREAD = 4
 
 
-@dataclass(slots=True)
-class Said:
+class Said(msgspec.Struct):
     """What one step adds to one sequence."""
 
     text: str = ""
-    logprobs: list[wire.Logprob] = field(default_factory=list)
+    logprobs: list[wire.Logprob] = []
 
 
 class Publisher:
@@ -39,11 +39,11 @@ class Publisher:
         self._race = Race()
         self.n_drafted = self.n_accepted = 0
 
-    def prepare(self, sequences: list[Sequence]) -> None:
-        """Begin to compute the masks of these sequences in another thread; `draw_all` waits for it."""
-        constraints = [s.constraint for s in sequences if s.constraint is not None]
-        if constraints:
-            self._prepared = self._pool.submit(_prepare_all, constraints)
+    def prepare(self, constraints: Iterable[Constraint | None]) -> None:
+        """Begin to compute the masks of these constraints in another thread; `draw_all` waits for it."""
+        due = [constraint for constraint in constraints if constraint is not None]
+        if due:
+            self._prepared = self._pool.submit(_prepare_all, due)
 
     def finish_preparing(self) -> None:
         """Wait until what `prepare` began is done."""
@@ -121,12 +121,16 @@ class Publisher:
         if draft:
             self.n_drafted += len(draft)
             self.n_accepted += n_true
-        sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
+        if sequence.ahead.guess is not None:
+            sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
+        finished, told = None, sequence.prompt_logprobs
+        if told:
+            sequence.prompt_logprobs = []
         if sequence.finish_reason is not None:
             said.text += sequence.text.close()
-        told, sequence.prompt_logprobs = sequence.prompt_logprobs, []
+            finished = self._finished(sequence, sequence.finish_reason)
         n_tokens = len(sequence.tokens) - n_before
-        return wire.Output(sequence.id, said.text, said.logprobs, self._finished(sequence), told, n_tokens, begun)
+        return wire.Output(sequence.id, said.text, said.logprobs, finished, told, n_tokens, begun)
 
     def score(self, sequence: Sequence, row: int, n_rows: int) -> None:
         """Note how likely the tokens of the prompt were that follow the next `n_rows`, whose logits begin at `row`.
@@ -188,14 +192,12 @@ class Publisher:
             top = [(self._llama.piece(int(i), special=True), float(scores[i])) for i in possible]
         return wire.Logprob(self._llama.piece(token, special=True), float(scores[token]), top)
 
-    def _finished(self, sequence: Sequence) -> wire.Finished | None:
-        if sequence.finish_reason is None:
-            return None
+    def _finished(self, sequence: Sequence, reason: Literal["stop", "length"]) -> wire.Finished:
         now = self._clock()
         started = now if sequence.started is None else sequence.started
         first = now if sequence.first_token is None else sequence.first_token
         return wire.Finished(
-            reason=sequence.finish_reason,
+            reason=reason,
             prompt_tokens=sequence.n_prompt,
             cached_tokens=sequence.n_cached,
             completion_tokens=sequence.n_generated,

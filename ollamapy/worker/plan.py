@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -19,11 +19,14 @@ LONGEST_STEP_SECONDS = 1.0
 
 
 class Slice(msgspec.Struct, frozen=True, eq=False):
-    """`n_tokens` of a sequence, from its first uncomputed one on, and guesses of what follows them."""
+    """`n_tokens` of a sequence, from its first uncomputed one on, and guesses of what follows them.
+
+    With `is_last` nothing is left of the sequence behind them, and a token is sampled.
+    """
 
     sequence: Sequence
     n_tokens: int
-    is_decode: bool = False
+    is_last: bool
     draft: tuple[int, ...] = ()
 
     @property
@@ -38,49 +41,74 @@ class Slice(msgspec.Struct, frozen=True, eq=False):
             return self.n_tokens
         return 1 + len(self.draft) if self.is_last else 0
 
-    @property
-    def is_last(self) -> bool:
-        """Whether the last of these tokens is followed by sampling."""
-        return self.n_tokens == self.sequence.n_left
+
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """What one decode computes: `n_decoding` parts of streams come first, then `n_prefill` tokens of prompts.
+
+    `n_rows` is the size of the batch, guesses included.
+    """
+
+    parts: list[Slice]
+    n_decoding: int
+    n_prefill: int
+    n_rows: int
 
 
-def plan_batch(running: Rows[Sequence], n_batch: int, prefill_budget: int) -> list[Slice]:
+def split(running: Rows[Sequence]) -> tuple[list[Sequence], list[Sequence]]:
+    """Return the sequences that decode and those in prefill, each in their order."""
+    decoding: list[Sequence] = []
+    prompts: list[Sequence] = []
+    for sequence in running:
+        (decoding if sequence.is_decoding else prompts).append(sequence)
+    return decoding, prompts
+
+
+def plan_batch(decoding: Rows[Sequence], prompts: Rows[Sequence], n_batch: int, prefill_budget: int) -> Plan:
     """Fill the next batch.
 
     1. Every decoding sequence gets its tokens, one or what its grammar forced: no stream waits for another's prompt.
     2. The rest, `prefill_budget` tokens at most, goes to prompts in the order of their arrival.
     """
-    decoding: list[Sequence] = []
-    prompts: list[Sequence] = []
-    for sequence in running:
-        (decoding if sequence.is_decoding else prompts).append(sequence)
-    plan = [Slice(s, min(s.n_left, MOST_FORCED), is_decode=True) for s in decoding[:n_batch]]
-    n_rows = sum(part.n_tokens for part in plan)
+    parts = [_part(sequence, MOST_FORCED) for sequence in decoding[:n_batch]]
+    n_decoding, n_rows = len(parts), sum(part.n_tokens for part in parts)
     if n_rows > n_batch:
-        plan, n_rows = [Slice(part.sequence, 1, is_decode=True) for part in plan], len(plan)
-    left = min(prefill_budget, n_batch - n_rows)
+        parts, n_rows = [_part(sequence, 1) for sequence in decoding[:n_batch]], n_decoding
+    n_prefill, most_prefill = 0, min(prefill_budget, n_batch - n_rows)
     for sequence in prompts:
+        left = most_prefill - n_prefill
         if left <= 0:
             break
         n_tokens = min(sequence.n_text, left, MOST_SCORED if sequence.is_scored else left)
         if n_tokens:
-            plan.append(Slice(sequence, n_tokens))
-            left -= n_tokens
-    return plan
+            parts.append(_part(sequence, n_tokens))
+            n_prefill += n_tokens
+    return Plan(parts, n_decoding, n_prefill, n_rows + n_prefill)
 
 
-def fill_batch(batch: Batch, plan: Rows[Slice]) -> int:
-    """Write the plan into the batch and return its rows; logits are wanted where something is sampled or scored."""
+def _part(sequence: Sequence, most: int) -> Slice:
+    n_left = sequence.n_left
+    return Slice(sequence, most, is_last=False) if n_left > most else Slice(sequence, n_left, is_last=True)
+
+
+def fill_batch(batch: Batch, parts: Rows[Slice]) -> None:
+    """Write the rows of a plan into the batch; logits are wanted where something is sampled or scored."""
     tokens: list[int] = []
     positions: list[int] = []
     sequences: list[int] = []
     wants_logits: list[int] = []
-    for part in plan:
-        sequence, n_rows, n_wanted = part.sequence, part.n_rows, part.n_wanted
-        first = sequence.n_computed
-        tokens += sequence.tokens[first : first + part.n_tokens]
+    for part in parts:
+        sequence, n_tokens = part.sequence, part.n_tokens
+        first, position, n_wanted = sequence.n_computed, sequence.position, part.n_wanted
+        if n_tokens == 1 == n_wanted:  # nearly always: one token of a stream
+            tokens.append(sequence.tokens[first])
+            positions.append(position)
+            sequences.append(sequence.seq_id)
+            wants_logits.append(1)
+            continue
+        n_rows = part.n_rows
+        tokens += sequence.tokens[first : first + n_tokens]
         tokens += part.draft
-        positions += range(sequence.position, sequence.position + n_rows)
+        positions += range(position, position + n_rows)
         sequences += [sequence.seq_id] * n_rows
         wants_logits += [0] * (n_rows - n_wanted) + [1] * n_wanted
     n_rows = len(tokens)
@@ -88,7 +116,6 @@ def fill_batch(batch: Batch, plan: Rows[Slice]) -> int:
     batch.positions[:n_rows] = positions
     batch.sequences[:n_rows] = sequences
     batch.wants_logits[:n_rows] = wants_logits
-    return n_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +148,10 @@ class StepBudget:
     def after(self, seconds: float, n_decoding: int, n_prefill: int) -> StepBudget:
         """Return the budget that has learned from a step of that composition."""
         if n_prefill == 0:
-            return replace(self, decode_seconds=_blend(self.decode_seconds, seconds))
+            return StepBudget(_blend(self.decode_seconds, seconds), self.token_seconds)
         beyond = max(seconds - (self.decode_seconds or 0.0), 0.0) if n_decoding else seconds
         weight = min(1.0, n_prefill / TYPICAL_CHUNK)
-        return replace(self, token_seconds=_blend(self.token_seconds, beyond / n_prefill, weight))
+        return StepBudget(self.decode_seconds, _blend(self.token_seconds, beyond / n_prefill, weight))
 
 
 def _blend(average: float | None, sample: float, weight: float = 1.0) -> float:

@@ -63,14 +63,14 @@ class Sequence:
     @property
     def n_text(self) -> int:
         """Tokens up to the next picture that are not computed yet."""
-        return (
-            min((start for start in self.pictures if start >= self.n_computed), default=len(self.tokens))
-            - self.n_computed
-        )
+        end = len(self.tokens)
+        return min((start for start in self.pictures if start >= self.n_computed), default=end) - self.n_computed
 
     @property
     def position(self) -> int:
         """Where the next token goes: some pictures take fewer positions than cells."""
+        if not self.pictures:
+            return self.n_computed
         seen = (picture for start, picture in self.pictures.items() if start < self.n_computed)
         return self.n_computed - sum(picture.n_tokens - picture.n_positions for picture in seen)
 
@@ -97,4 +97,4 @@ class Sequence:
     @property
     def is_decoding(self) -> bool:
         """Whether only what the last step appended is left to compute."""
-        return 0 < self.n_left <= self.n_fresh
+        return 0 < len(self.tokens) - self.n_computed <= self.n_fresh

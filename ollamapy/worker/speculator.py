@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.ngram import Guess
-from ollamapy.worker.plan import Slice
+from ollamapy.worker.plan import Plan, Slice
 from ollamapy.worker.race import TRIALS, Race
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_lengths
@@ -34,35 +34,40 @@ class Speculator:
         if self._draft is not None:
             self._draft.forget(sequence.id)
 
-    def learn(self, plan: list[Slice], n_accepted: int, seconds: float) -> None:
+    def learn(self, plan: Plan, n_accepted: int, seconds: float) -> None:
         """Take in how long a step took that only decoded, without the time for guessing, and what it brought."""
-        n_rows = sum(part.n_rows for part in plan)
-        n_drafted = sum(len(part.draft) for part in plan)
-        self._costs.learn(n_rows, seconds)
-        spent = sum(len(part.draft) for part in plan if part.sequence.ahead.is_drafted) * self._token_seconds
-        self._race(plan).learn(int(n_drafted > 0), seconds + spent, len(plan) + n_accepted)
+        self._costs.learn(plan.n_rows, seconds)
+        spent = 0.0
+        if self._draft is not None:
+            drafted = sum(len(part.draft) for part in plan.parts if part.sequence.ahead.is_drafted)
+            spent = drafted * self._token_seconds
+        has_guesses = any(part.draft for part in plan.parts)
+        self._race(plan).learn(int(has_guesses), seconds + spent, plan.n_decoding + n_accepted)
 
-    def extend(self, plan: list[Slice], most_rows: int) -> list[Slice]:
+    def extend(self, plan: Plan, most_rows: int) -> Plan:
         """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
-        chances = [self._chances(part.sequence) for part in plan]
+        chances = [self._chances(part.sequence) for part in plan.parts]
         if self._draft is None and not any(chances):
             return plan
-        n_rows = sum(part.n_tokens for part in plan)
-        costs = self._costs.curve(n_rows, min(most_rows, n_rows + sum(map(len, chances))))
+        costs = self._costs.curve(plan.n_rows, min(most_rows, plan.n_rows + sum(map(len, chances))))
         if len(costs) < 2:
             return plan
-        seconds = [self._token_seconds if part.sequence.ahead.guess is None else 0.0 for part in plan]
+        seconds = [self._token_seconds if part.sequence.ahead.guess is None else 0.0 for part in plan.parts]
         lengths = draft_lengths(chances, costs, seconds)
         if any(lengths) and not self._pays(plan):
-            lengths = [0] * len(plan)
+            lengths = [0] * len(lengths)
         if self._draft is not None:
-            self._ask(self._draft, [(part.sequence, n) for part, n in zip(plan, lengths, strict=True)])
-        return [_with_draft(part, n) for part, n in zip(plan, lengths, strict=True)]
+            self._ask(self._draft, [(part.sequence, n) for part, n in zip(plan.parts, lengths, strict=True)])
+        parts = [_with_draft(part, n) for part, n in zip(plan.parts, lengths, strict=True)]
+        return Plan(parts, plan.n_decoding, 0, sum(part.n_rows for part in parts))
 
-    def _race(self, plan: list[Slice]) -> Race:
-        return self._races.setdefault(len(plan), Race(RETRY))
+    def _race(self, plan: Plan) -> Race:
+        race = self._races.get(plan.n_decoding)
+        if race is None:
+            race = self._races[plan.n_decoding] = Race(RETRY)
+        return race
 
-    def _pays(self, plan: list[Slice]) -> bool:
+    def _pays(self, plan: Plan) -> bool:
         """Whether steps of so many sequences with guesses brought more per second than those without, so far."""
         race = self._race(plan)
         return race.ways[0].n_trials == 0 or race.ways[1].n_trials < TRIALS or race.choose() == 1
@@ -70,10 +75,12 @@ class Speculator:
     def _chances(self, sequence: Sequence) -> list[float]:
         """Look for a guess in earlier text; return its chances, or those of the draft model where that is better."""
         ahead = sequence.ahead
-        room = _room(sequence)
-        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, MOST_DRAFT_TOKENS) if room else None
+        guess = ahead.guess = ahead.ngrams.guess(sequence.tokens, MOST_DRAFT_TOKENS)
         if guess is None and self._draft is None:
             return []
+        room = _room(sequence)
+        if room == 0:
+            guess = ahead.guess = None
         chances = ahead.chances(guess)[:room] if guess is not None else []
         if self._draft is not None:
             drafted = ahead.draft_hits.chances(0, min(room, DRAFT_TOKENS))
@@ -110,7 +117,7 @@ def _with_draft(part: Slice, n_tokens: int) -> Slice:
     draft = guess.tokens[:n_tokens]
     if constraint is not None:
         draft = draft[: constraint.count_allowed(draft)]
-    return Slice(part.sequence, part.n_tokens, is_decode=True, draft=draft)
+    return Slice(part.sequence, part.n_tokens, part.is_last, draft)
 
 
 def _room(sequence: Sequence) -> int:

@@ -5,38 +5,45 @@ from typing import Any
 
 import pytest
 
-from ollamapy.worker.plan import MIN_CHUNK, MOST_SCORED, StepBudget, plan_batch
+from ollamapy.worker.plan import MIN_CHUNK, MOST_SCORED, Plan, StepBudget, plan_batch, split
 
 
 def sequence(n_left: int, *, decoding: bool = False, scored: bool = False) -> Any:
     return SimpleNamespace(n_left=n_left, n_text=n_left, is_decoding=decoding, is_scored=scored)
 
 
-def sizes(plan: list[Any]) -> list[int]:
-    return [part.n_tokens for part in plan]
+def sizes(plan: Plan) -> list[int]:
+    return [part.n_tokens for part in plan.parts]
 
 
 def test_streams_come_before_prompts_and_prompts_in_order_of_arrival() -> None:
     first, stream, second = sequence(30), sequence(1, decoding=True), sequence(50)
-    plan = plan_batch([first, stream, second], 512, 40)
-    assert [part.sequence for part in plan] == [stream, first, second]
+    plan = plan_batch(*split([first, stream, second]), 512, 40)
+    assert [part.sequence for part in plan.parts] == [stream, first, second]
     assert sizes(plan) == [1, 30, 10]
-    assert [part.is_last for part in plan] == [True, True, False]
+    assert [part.is_last for part in plan.parts] == [True, True, False]
+    assert (plan.n_decoding, plan.n_prefill, plan.n_rows) == (1, 40, 41)
 
 
 def test_the_batch_is_never_larger_than_llama_cpp_takes() -> None:
-    plan = plan_batch([sequence(1, decoding=True) for _ in range(5)] + [sequence(100)], 8, 100)
-    assert sum(sizes(plan)) == 8
+    plan = plan_batch(*split([sequence(1, decoding=True) for _ in range(5)] + [sequence(100)]), 8, 100)
+    assert plan.n_rows == sum(sizes(plan)) == 8
+
+
+def test_where_forced_tokens_do_not_fit_each_stream_gets_one() -> None:
+    plan = plan_batch([sequence(5, decoding=True), sequence(1, decoding=True), sequence(3, decoding=True)], [], 8, 100)
+    assert sizes(plan) == [1, 1, 1]
+    assert [part.is_last for part in plan.parts] == [False, True, False]
 
 
 def test_a_prompt_whose_logits_are_all_wanted_comes_in_small_pieces() -> None:
-    (scored, plain) = plan_batch([sequence(200, scored=True), sequence(200)], 512, 512)
+    (scored, plain) = plan_batch([], [sequence(200, scored=True), sequence(200)], 512, 512).parts
     assert (scored.n_tokens, scored.n_wanted) == (MOST_SCORED, MOST_SCORED)
     assert (plain.n_tokens, plain.n_wanted) == (200, 1)
 
 
 def test_nobody_to_run_plans_nothing() -> None:
-    assert plan_batch([], 512, 512) == []
+    assert plan_batch([], [], 512, 512).parts == []
 
 
 @pytest.mark.parametrize("n_decoding", [0, 4])
