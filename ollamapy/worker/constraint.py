@@ -7,26 +7,25 @@ from dataclasses import dataclass
 
 import llguidance
 import numpy as np
+import numpy.typing as npt
 
 from ollamapy.errors import InvalidInputError
 from ollamapy.worker.grammar_check import LIMITS
-from ollamapy.worker.llama import Floats, Ints, Llama
+from ollamapy.worker.llama import Ints, Llama
 
 _LONGEST_REASON = 300
 _SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce
 _FEW_TOKENS = 4096
 _NONE = np.empty(0, np.int32)
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
-_BIASES = np.where(_BITS == 1, 0.0, -np.inf).astype(np.float32)  # of the eight tokens in a byte of a bit mask
 _TOO_COMPLEX = "became too complex in mid-answer; simplify its patterns and repetitions"
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What a grammar allows as the next token: the ids if they are few, else what to add to the logits, (n_vocab,)."""
+    """What a grammar allows as the next token: the ids if they are few, else where it forbids one, (n_vocab,) bool."""
 
     allowed: Ints
-    bias: Floats | None = None
+    forbids: npt.NDArray[np.bool_] | None = None
 
 
 class Constraint:
@@ -52,7 +51,7 @@ class Constraint:
         """
         mask = self._mask or self._compute()
         self._check(_TOO_COMPLEX)
-        if mask.bias is None and len(mask.allowed) == 0:
+        if mask.forbids is None and len(mask.allowed) == 0:
             raise InvalidInputError(
                 f"{self._field}: the grammar allows nothing that could follow; allow more characters"
             )
@@ -78,12 +77,10 @@ class Constraint:
 
     def _compute(self) -> Mask:
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
-        used = np.flatnonzero(bits)
-        if 8 * len(used) <= _FEW_TOKENS:
-            rows, columns = np.nonzero(np.unpackbits(bits[used], bitorder="little").reshape(-1, 8))
-            allowed = used[rows] * 8 + columns
-            return Mask(allowed[allowed < self._n_vocab].astype(np.int32))
-        return Mask(_NONE, _BIASES[bits].reshape(-1)[: self._n_vocab])
+        allows = np.unpackbits(bits, count=self._n_vocab, bitorder="little").view(np.bool_)
+        if np.count_nonzero(allows) <= _FEW_TOKENS:
+            return Mask(np.flatnonzero(allows).astype(np.int32))
+        return Mask(_NONE, ~allows)
 
     def _check(self, complaint: str) -> None:
         if self._matcher.is_error():

@@ -92,8 +92,8 @@ class Publisher:
 
     def _draw_allowed(self, sequence: Sequence, constraint: Constraint, row: int) -> int:
         mask, logits = constraint.mask(), self._llama.logits(row)
-        if mask.bias is not None:
-            logits += mask.bias
+        if mask.forbids is not None:
+            np.copyto(logits, -np.inf, where=mask.forbids)
             return sequence.sampler.sample(row)
         kept = logits[mask.allowed]
         if sequence.request.logprobs:
