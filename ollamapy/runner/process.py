@@ -17,6 +17,7 @@ from ollamapy import wire
 from ollamapy.errors import LoadError, RunnerError, WorkerTimeoutError
 from ollamapy.runner.frames import FrameSplitter
 from ollamapy.runner.log import LogTail
+from ollamapy.runner.waiting import worker_environment
 
 LINGER_SECONDS = 1.0  # how long the pipes of a worker that is gone may stay open
 
@@ -225,7 +226,11 @@ async def spawn_worker(command: Sequence[str], grace: Grace = DEFAULT_GRACE) -> 
     loop = asyncio.get_running_loop()
     try:
         _, process = await loop.subprocess_exec(
-            lambda: WorkerProcess(grace), *command, cwd=PACKAGE_FOLDER, start_new_session=True
+            lambda: WorkerProcess(grace),
+            *command,
+            cwd=PACKAGE_FOLDER,
+            env=worker_environment(os.environ),
+            start_new_session=True,
         )
     except FileNotFoundError as exc:
         raise LoadError(

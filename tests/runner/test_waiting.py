@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from ollamapy import wire
+from ollamapy.runner.process import Listener, spawn_worker
+from ollamapy.runner.waiting import SPIN_COUNT, worker_environment
+
+TELL = """
+import os
+from ollamapy import wire
+os.write(1, wire.encode_frame(wire.Text(0, os.environ.get("GOMP_SPINCOUNT", ""))))
+"""
+
+
+def test_threads_sleep_soon_unless_the_user_chose_how_they_wait() -> None:
+    assert worker_environment({"HOME": "/h"}) == {"HOME": "/h", "GOMP_SPINCOUNT": str(SPIN_COUNT)}
+    for chosen in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}):
+        assert worker_environment(chosen) == chosen
+
+
+@pytest.mark.anyio
+async def test_a_worker_starts_in_that_environment() -> None:
+    told: list[wire.FromWorker] = []
+    ended = asyncio.Event()
+    worker = await spawn_worker((sys.executable, "-c", TELL))
+    worker.attach(Listener(told.append, lambda _garbage: None, ended.set))
+    await ended.wait()
+    assert told == [wire.Text(0, worker_environment(os.environ).get("GOMP_SPINCOUNT", ""))]
