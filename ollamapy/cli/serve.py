@@ -1,13 +1,17 @@
-"""`ollamapy serve`; the server is loaded when it shall run, so that help and completion stay quick."""
+"""`ollamapy serve`; the server is loaded when it shall run, so that help stays quick, and beside the first worker."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import os
 
+import uvloop
+
 from ollamapy.cli import render
-from ollamapy.config import inspect_settings, read_settings
+from ollamapy.config import Settings, inspect_settings, read_settings
+from ollamapy.runner.launch import WorkerPool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,4 +27,20 @@ def command() -> None:
     """
     for warning in inspect_settings(os.environ).warnings:
         render.note(f"Warning: {warning}")
-    importlib.import_module("ollamapy.server.app").serve(read_settings(os.environ))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(read_settings(os.environ)))
+
+
+async def _serve(settings: Settings) -> None:
+    """Start the first worker, which imports its part while the server is imported here."""
+    pool = WorkerPool(
+        keep_spare=True,
+        load_timeout_seconds=settings.load_timeout_seconds,
+        step_timeout_seconds=settings.step_timeout_seconds,
+    )
+    pool.warm()
+    await pool.wait_spare()
+    try:
+        await importlib.import_module("ollamapy.server.app").serve(settings, pool)
+    finally:
+        await pool.close()

@@ -48,8 +48,8 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 logger = logging.getLogger("ollamapy.server")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; blocks, and must be called from the main thread.
+async def serve(settings: Settings, pool: WorkerPool) -> None:
+    """Serve until SIGINT or SIGTERM, with workers of this pool.
 
     Raises ConfigError for an address that everybody could reach without a key, ServiceError for one that can't be
     bound, StoreError for a store that can't be written.
@@ -60,12 +60,7 @@ def serve(settings: Settings) -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in open_listeners(settings)]
         configure_logging(settings.debug)
-        pool = WorkerPool(
-            keep_spare=True,
-            load_timeout_seconds=settings.load_timeout_seconds,
-            step_timeout_seconds=settings.step_timeout_seconds,
-        )
-        build_server(settings, store, pool).run(listeners)
+        await build_server(settings, store, pool).serve(listeners)
 
 
 def _check_store(store: Store) -> None:

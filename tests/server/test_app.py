@@ -1,3 +1,4 @@
+import asyncio
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import ConfigError, ServiceError, StoreError
+from ollamapy.runner.launch import WorkerPool
 from ollamapy.server.app import bind, serve
 from ollamapy.server.application import build_routes
 from ollamapy.server.guard import PUBLIC_PATHS
@@ -18,12 +20,11 @@ from tests.fakes.worker import fake_worker_command
 from tests.server.conftest import running
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVE = """
-import os
-from ollamapy.config import read_settings
-from ollamapy.server.app import serve
-serve(read_settings(os.environ))
-"""
+
+
+def start(**settings):
+    """Serve with these settings, which refuse to."""
+    asyncio.run(serve(Settings(**settings), WorkerPool(keep_spare=False)))
 
 
 @pytest.fixture
@@ -148,14 +149,14 @@ def test_an_address_of_another_machine_can_not_be_bound():
 
 def test_t04_an_open_bind_without_a_key_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="OLLAMAPY_API_KEYS"):
-        serve(Settings(host=HostAddress(host="0.0.0.0", port=0), models_dir=tmp_path / "models"))
+        start(host=HostAddress(host="0.0.0.0", port=0), models_dir=tmp_path / "models")
     assert not (tmp_path / "models").exists()
 
 
 def test_a_store_that_can_not_be_written_is_told_at_the_start(tmp_path):
     (tmp_path / "models").write_text("a file in its place")
     with pytest.raises(StoreError):
-        serve(Settings(host=HostAddress(port=0), models_dir=tmp_path / "models"))
+        start(host=HostAddress(port=0), models_dir=tmp_path / "models")
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def process(tmp_path):
     """A daemon in a process of its own, and the address that it logged."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     env |= {"OLLAMA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": str(tmp_path / "models")}
-    started = subprocess.Popen((sys.executable, "-c", SERVE), env=env, stderr=subprocess.PIPE, text=True)
+    started = subprocess.Popen((sys.executable, "-m", "ollamapy", "serve"), env=env, stderr=subprocess.PIPE, text=True)
     line = started.stderr.readline()
     url = re.search(r"Listening on (http://\S+)", line)
     assert url, line + started.stderr.read()
@@ -206,7 +207,7 @@ def test_an_idle_daemon_is_small(process):
 def test_who_starts_a_daemon_is_told_which_folder_can_not_be_the_store(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError) as caught:
-        serve(Settings(host=HostAddress(port=0), models_dir=tmp_path / "file" / "models"))
+        start(host=HostAddress(port=0), models_dir=tmp_path / "file" / "models")
     assert f"{tmp_path}/file/models, which OLLAMA_MODELS sets" in caught.value.message
 
 
