@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 MOST_PARALLEL = 16  # requests of full length that a pool is sized for where nothing else is configured
+LEAST_SEQUENCES = 64
+CELLS_PER_SEQUENCE = 64
 SHARE_OF_FREE = 4  # the pool gets at most one part in so many of the free memory
 UNKNOWN_FREE_BYTES = 4 << 30
 CGROUPS = (
@@ -24,6 +26,14 @@ def pool_cells(num_ctx: int, parallel: int, free_bytes: int, bytes_per_token: in
         return num_ctx * parallel
     affordable = free_bytes // SHARE_OF_FREE // max(bytes_per_token, 1)
     return min(max(affordable, num_ctx), num_ctx * MOST_PARALLEL)
+
+
+def pool_sequences(most: int, n_ctx: int, parallel: int) -> int:
+    """Return how many sequences and remembered prefixes share a pool of `n_ctx` cells: pure.
+
+    llama.cpp keeps a row of logits for each, which a large vocabulary makes half a megabyte long.
+    """
+    return min(most, max(LEAST_SEQUENCES, parallel, n_ctx // CELLS_PER_SEQUENCE))
 
 
 def free_memory_bytes() -> int:

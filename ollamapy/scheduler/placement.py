@@ -29,7 +29,7 @@ from ollamapy.scheduler.estimate import (
     layer_bytes,
     output_buffer_bytes,
 )
-from ollamapy.scheduler.memory import MOST_PARALLEL, pool_cells
+from ollamapy.scheduler.memory import MOST_PARALLEL, pool_cells, pool_sequences
 from ollamapy.scheduler.shape import ModelShape
 from ollamapy.scheduler.sizes import size_text
 
@@ -76,8 +76,7 @@ class Placement:
     def applied(self, load: wire.LoadModel) -> wire.LoadModel:
         """Return the message that loads the model in this way."""
         return msgspec.structs.replace(
-            load,
-            n_ctx=self.n_ctx,
+            sized(load, self.n_ctx),
             n_gpu_layers=self.gpu_layers,
             main_gpu=self.main_gpu,
             tensor_split=list(self.tensor_split),
@@ -161,7 +160,7 @@ class _Search:
 
     def misfit(self, n_ctx: int) -> Misfit:
         """Say what is needed and what there is."""
-        needed = estimate(self._shape, self._sized(n_ctx))
+        needed = estimate(self._shape, sized(self._load, n_ctx))
         devices = ", ".join(f"{d.name} {size_text(d.free_bytes)}" for d in self._machine.devices)
         parts = [
             f"weights {size_text(needed.weights)}",
@@ -183,16 +182,13 @@ class _Search:
         if self._wish.parallel:
             yield [self.least_cells]
             return
-        cells = self._sized(self._num_ctx)
+        cells = sized(self._load, self._num_ctx)
         cache = sum(layer_bytes(layer, cells) - layer.weight_bytes for layer in self._shape.layers)
         generous = pool_cells(self._num_ctx, 0, max(free_bytes, 0), cache // max(self._num_ctx, 1))
         smaller = [n * self._num_ctx for n in range(MOST_PARALLEL, 0, -1) if n * self._num_ctx < generous]
         good = [generous, *(size for size in smaller if size >= generous // 4)]
         yield good
         yield smaller[len(good) - 1 :]
-
-    def _sized(self, n_ctx: int) -> wire.LoadModel:
-        return msgspec.structs.replace(self._load, n_ctx=n_ctx)
 
     def _device_sets(self) -> list[list[int]]:
         """Return which devices to try, the best first."""
@@ -226,7 +222,7 @@ class _Search:
         least = self._fixed[count] + self._per_cell[count] * n_ctx
         if not is_forced and least > sum(max(self._rooms[index], 0) for index in devices):
             return None
-        load = self._sized(n_ctx)
+        load = sized(self._load, n_ctx)
         items = self._offloaded(load, count)
         counts = self._counts(devices, load, items, is_forced=is_forced)
         host_bytes, mapped_bytes = self._host_need(load, count)
@@ -270,7 +266,7 @@ class _Search:
     def _on_host(self, n_ctx: int) -> Placement | None:
         if self._wish.gpu_layers > 0 and self._machine.devices:
             return None
-        host_bytes, mapped_bytes = self._host_need(self._sized(n_ctx), 0)
+        host_bytes, mapped_bytes = self._host_need(sized(self._load, n_ctx), 0)
         if host_bytes > self._host_room():
             return None
         devices = self._machine.devices
@@ -351,6 +347,12 @@ class _Search:
                 return False
             taken += number
         return True
+
+
+def sized(load: wire.LoadModel, n_ctx: int) -> wire.LoadModel:
+    """Return the message with a pool of so many cells."""
+    n_seq_max = load.n_seq_max if load.embeds else pool_sequences(load.n_seq_max, n_ctx, load.n_parallel)
+    return msgspec.structs.replace(load, n_ctx=n_ctx, n_seq_max=n_seq_max)
 
 
 def _sums_from_behind(shape: ModelShape, load: wire.LoadModel) -> tuple[list[int], list[float]]:

@@ -138,6 +138,12 @@ def test_a_number_of_layers_is_exact(family_shape: MakeShape) -> None:
     assert found.reason == "10 of 32 layers and the output on CUDA0, the others on the host"
 
 
+def test_a_small_pool_is_given_few_sequences(family_shape: MakeShape) -> None:
+    found = place(family_shape("8b", "Q4_K"), load(), Wish(num_ctx=256, parallel=16), gpus(24))
+    assert isinstance(found, Placement)
+    assert (found.applied(load()).n_ctx, found.applied(load()).n_seq_max) == (4096, 64)
+
+
 def test_without_accelerators_all_lies_on_the_host(family_shape: MakeShape) -> None:
     shape = family_shape("8b", "Q4_K")
     found = place(shape, load(), Wish(), gpus(host_gib=32))
