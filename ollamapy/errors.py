@@ -31,6 +31,7 @@ OllamapyError
 │ └ DiskFullError
 ├ RunnerError              the worker process
 │ ├ LoadError
+│ │ └ OutOfMemoryError     there was less memory than the model took
 │ ├ WorkerExitedError      knows exit code and last words
 │ └ WorkerTimeoutError
 └ ServiceError             the daemon itself (port in use, unreachable, …)
@@ -224,6 +225,10 @@ class RunnerError(OllamapyError):
 
 class LoadError(RunnerError):
     """The worker could not load the model."""
+
+
+class OutOfMemoryError(LoadError):
+    """The worker could not load the model because there was less memory than it took."""
 
 
 class WorkerExitedError(RunnerError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from ollamapy import wire
 from ollamapy.errors import (
     CapacityError,
@@ -10,11 +12,12 @@ from ollamapy.errors import (
     LoadError,
     OllamapyError,
     OptionError,
+    OutOfMemoryError,
     RunnerError,
     UnsupportedError,
     WorkerTimeoutError,
 )
-from ollamapy.runner.log import last_words
+from ollamapy.runner.log import last_words, tells_shortage
 
 
 def request_error(failed: wire.Failed) -> OllamapyError:
@@ -36,14 +39,19 @@ def request_error(failed: wire.Failed) -> OllamapyError:
 
 
 def load_failed_error(name: str, reason: str) -> LoadError:
-    """Return the error for a model that llama.cpp refused."""
-    return LoadError(f"could not load {name}: {reason}")
+    """Return the error for a model that llama.cpp refused; OutOfMemoryError where memory ran out."""
+    kind = OutOfMemoryError if tells_shortage(reason) else LoadError
+    return kind(f"could not load {name}: {reason}")
 
 
 def load_exit_error(name: str, exit_code: int | None, log_tail: str) -> LoadError:
-    """Return the error for a worker that ended before its model was loaded; negative codes are signal numbers."""
+    """Return the error for a worker that ended before its model was loaded; negative codes are signal numbers.
+
+    It is OutOfMemoryError where memory ran out; the system then sends SIGKILL.
+    """
     words = last_words(log_tail)
-    return LoadError(
+    kind = OutOfMemoryError if exit_code == -signal.SIGKILL or tells_shortage(words) else LoadError
+    return kind(
         f"could not load {name}: its worker process {describe_exit(exit_code)}; "
         "the file may be damaged or the memory too small" + (f". Its last words: {words}" if words else "")
     )

@@ -15,6 +15,10 @@ _COMPLAINT = re.compile(
     r"warning|error|critical|fatal|fail|abort|assert|exception|terminate|killed|out of memory|can't|cannot|unable",
     re.IGNORECASE,
 )
+_SHORTAGE = re.compile(
+    r"(failed|unable) to (allocate|reserve)|out of memory|insufficient memory|cannot allocate memory|std::bad_alloc",
+    re.IGNORECASE,
+)
 _CALM = re.compile(r"\s*(INFO|DEBUG)\b")
 _FOLDERS = re.compile(r"(?<![\w./])~?/(?!/)(?:[^\s/'\"]+/)+")
 
@@ -55,3 +59,8 @@ def last_words(log_tail: str) -> str:
     lines = log_tail.strip().splitlines()[-LAST_LINES:]
     complaints = (line.strip() for line in reversed(lines) if _COMPLAINT.search(line) and not _CALM.match(line))
     return next(complaints, "")[:300]
+
+
+def tells_shortage(text: str) -> bool:
+    """Whether a complaint of llama.cpp's, or of the system's, is that memory ran out."""
+    return _SHORTAGE.search(text) is not None

@@ -6,19 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ollamapy.scheduler.placement import Placement
+
 WINDOW_SECONDS = 30.0
-FailureKind = Literal["load", "exit"]
+FailureKind = Literal["load", "exit", "memory"]
 # A model that can't be loaded is hopeless sooner than one whose worker falls over some of its requests.
 LIMITS: Mapping[FailureKind, int] = {"load": 3, "exit": 6}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed load, or one worker that ended by itself, at a time of the scheduler's clock."""
+    """One failed load, or one worker that ended by itself, at a time of the scheduler's clock.
+
+    A load for which there was too little memory knows how it was `tried`.
+    """
 
     at: float
     kind: FailureKind
     reason: str
+    tried: Placement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,11 @@ class Block:
 def recent(failures: Sequence[Failure], now: float) -> tuple[Failure, ...]:
     """Return the failures that still count."""
     return tuple(failure for failure in failures if failure.at > now - WINDOW_SECONDS)
+
+
+def find_shortage(failures: Sequence[Failure], now: float) -> Failure | None:
+    """Return the last load for which there was too little memory, None where none counts: the next has to take less."""
+    return next((failure for failure in reversed(recent(failures, now)) if failure.kind == "memory"), None)
 
 
 def find_block(failures: Sequence[Failure], now: float) -> Block | None:

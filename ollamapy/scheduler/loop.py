@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from ollamapy import wire
-from ollamapy.errors import LoadError, OllamapyError, QueueFullError, ServiceError
-from ollamapy.scheduler.backoff import Failure, FailureKind, find_block, recent
+from ollamapy.errors import LoadError, OllamapyError, OutOfMemoryError, QueueFullError, ServiceError
+from ollamapy.scheduler.backoff import Failure, FailureKind, find_block, find_shortage, recent
 from ollamapy.scheduler.clock import Clock, SystemClock, Timer
 from ollamapy.scheduler.devices import Machine
 from ollamapy.scheduler.policy import (
@@ -275,6 +275,7 @@ class Scheduler:
 
     def _picture(self) -> Picture:
         now = self._clock.now()
+        shortages = {shape: find_shortage(failures, now) for shape, failures in self._failures.items()}
         blocks = {shape: find_block(failures, now) for shape, failures in self._failures.items()}
         return Picture(
             now=now,
@@ -285,6 +286,7 @@ class Scheduler:
             blocked={shape: block for shape, block in blocks.items() if block is not None},
             close_at=self._close_at,
             machine=self._machine if self._is_measured() else None,
+            shortages={shape: short for shape, short in shortages.items() if short is not None},
         )
 
     def _view(self, model: _Model) -> ModelView:
@@ -403,8 +405,13 @@ class Scheduler:
         else:
             error = LoadError(f"could not load {model.spec.name}: an internal error, see the server's log")
             _log.error("loading %s failed unexpectedly", model.spec.name, exc_info=cause)
-        self._note_failure(model, "load", error.message)
         model.reason = error.message
+        placement = model.spec.placement
+        if isinstance(error, OutOfMemoryError) and placement is not None and not placement.is_second:
+            self._note_failure(model, "memory", error.message)
+            self._stop(model)  # whoever waits for it goes on to: it is loaded once more, with less
+            return
+        self._note_failure(model, "load", error.message)
         for request in list(self._waiting.values()):
             if load_shape(model.spec) == load_shape(request.spec):  # others may have more luck with a load of their own
                 self._refuse(request, error)
@@ -423,7 +430,8 @@ class Scheduler:
         now, shape = self._clock.now(), load_shape(model.spec)
         old = {known: recent(failures, now) for known, failures in self._failures.items()}
         self._failures = {known: failures for known, failures in old.items() if failures}
-        self._failures[shape] = (*old.get(shape, ()), Failure(now, kind, reason))
+        tried = model.spec.placement if kind == "memory" else None
+        self._failures[shape] = (*old.get(shape, ()), Failure(now, kind, reason, tried))
 
     def _stop(self, model: _Model) -> None:
         model.state = "stopping"

@@ -7,6 +7,8 @@ In this order, the first that fits is taken:
  2. Some layers on the accelerators, the others on the host, with cells for one request.
  3. All on the host, with a pool for many requests, else a smaller one.
 
+Where memory ran out in one way, the first is taken that needs clearly less.
+
 What was asked for is honoured: a number of layers, a device, a way to split. A context that was asked for is never
 lowered; what does not fit is refused with the numbers.
 """
@@ -34,6 +36,7 @@ from ollamapy.scheduler.shape import ModelShape
 from ollamapy.scheduler.sizes import size_text
 
 STEPS = (262_144, 131_072, 65_536, 32_768, 16_384, 8_192, 4_096, 2_048)
+CLEARLY_LESS = 7 / 8  # of what was too much on an accelerator; on the host, half the cells
 SplitMode = Literal["none", "layer", "row", "tensor"]
 Fit = Literal["full", "partial", "host"]
 
@@ -57,6 +60,7 @@ class Placement:
     """Where a model goes. `mapped_bytes` of `host_bytes` are pages of its file, which count as free memory.
 
     `tensor_split` are the shares of the devices, `num_ctx` the tokens of one request, `n_ctx` those of all together.
+    A placement that `is_second` was chosen after memory had run out in another.
     """
 
     fit: Fit
@@ -72,6 +76,7 @@ class Placement:
     mapped_bytes: int
     devices: tuple[str, ...]
     reason: str
+    is_second: bool = False
 
     def applied(self, load: wire.LoadModel) -> wire.LoadModel:
         """Return the message that loads the model in this way."""
@@ -92,38 +97,55 @@ class Misfit:
     reason: str
 
 
-def place(shape: ModelShape, load: wire.LoadModel, wish: Wish, machine: Machine) -> Placement | Misfit:
-    """Return where the model goes, or why it does not fit."""
+def place(
+    shape: ModelShape, load: wire.LoadModel, wish: Wish, machine: Machine, tried: Placement | None = None
+) -> Placement | Misfit:
+    """Return where the model goes, or why it does not fit; memory ran out where it was `tried`."""
     if load.embeds:
-        search = _Search(shape, load, wish, machine, wish.num_ctx)
-        return search.fixed(load.n_ctx) or search.misfit(load.n_ctx)
+        search = _Search(shape, load, wish, machine, wish.num_ctx, tried)
+        found = search.fixed(load.n_ctx)
+        return _told(found, found.num_ctx, tried) if found is not None else search.misfit(load.n_ctx)
     asked = wish.num_ctx or default_context(machine, wish.overhead_bytes)
     most = min(asked, shape.context_length) if shape.context_length else asked
     contexts = [most] if wish.num_ctx else [most, *(step for step in STEPS if step < most)]
-    searches = [_Search(shape, load, wish, machine, num_ctx) for num_ctx in contexts]
+    searches = [_Search(shape, load, wish, machine, num_ctx, tried) for num_ctx in contexts]
     for search in searches:
         if (found := search.full()) is not None:
-            return _told(found, most)
+            return _told(found, most, tried)
     for search in searches:
         if (found := search.partial() or search.host()) is not None:
-            return _told(found, most)
+            return _told(found, most, tried)
     return searches[-1].misfit(searches[-1].least_cells)
 
 
-def _told(found: Placement, most: int) -> Placement:
-    if found.num_ctx == most:
-        return found
-    return replace(found, reason=f"{found.reason}; context lowered from {most} to {found.num_ctx} tokens to fit")
+def _told(found: Placement, most: int, tried: Placement | None) -> Placement:
+    reason = found.reason
+    if found.num_ctx != most:
+        reason += f"; context lowered from {most} to {found.num_ctx} tokens to fit"
+    if tried is not None:
+        reason += f"; memory ran out with {tried.reason} and {tried.n_ctx} cells, now there are {found.n_ctx}"
+    return replace(found, reason=reason, is_second=tried is not None)
 
 
 class _Search:
     """The ways to place a model with one context length."""
 
-    def __init__(self, shape: ModelShape, load: wire.LoadModel, wish: Wish, machine: Machine, num_ctx: int) -> None:
+    def __init__(
+        self,
+        shape: ModelShape,
+        load: wire.LoadModel,
+        wish: Wish,
+        machine: Machine,
+        num_ctx: int,
+        tried: Placement | None,
+    ) -> None:
         self._shape, self._load, self._wish, self._machine = shape, load, wish, machine
-        self._num_ctx = num_ctx
+        self._num_ctx, self._tried = num_ctx, tried
         self._layer_count = len(shape.layers)
         self._rooms = [device.free_bytes - wish.overhead_bytes - GPU_MARGIN_BYTES for device in machine.devices]
+        if tried is not None:
+            pairs = zip(self._rooms, tried.device_bytes, strict=False)
+            self._rooms = [min(room, int(size * CLEARLY_LESS)) if size else room for room, size in pairs]
         self.least_cells = num_ctx * max(wish.parallel, 1)
         self._fixed, self._per_cell = _sums_from_behind(shape, load)
 
@@ -209,6 +231,8 @@ class _Search:
         sets = self._device_sets()
         if not sets:
             return None
+        if self._wish.gpu_layers > 0 and self._tried is not None:
+            return None
         if self._wish.gpu_layers > 0:
             count = min(self._wish.gpu_layers, self._layer_count + 1)
             return self._place_layers(sets[-1], n_ctx, count, is_forced=True)
@@ -265,6 +289,8 @@ class _Search:
 
     def _on_host(self, n_ctx: int) -> Placement | None:
         if self._wish.gpu_layers > 0 and self._machine.devices:
+            return None
+        if self._tried is not None and self._tried.fit == "host" and 2 * n_ctx > self._tried.n_ctx:
             return None
         host_bytes, mapped_bytes = self._host_need(sized(self._load, n_ctx), 0)
         if host_bytes > self._host_room():

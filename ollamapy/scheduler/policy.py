@@ -6,7 +6,8 @@ First come, first served, and a model in use is never evicted. Each waiting requ
  2. Its model is loading or on its way out: it waits.
  3. Its model is loaded in a way that can't serve it (smaller context, other options): reload, once nobody uses it.
  4. Its model is not loaded, and there are a free slot and memory to place it as well as on an empty machine: it is
-    loaded. In a way in which it failed too often lately, or which no machine like this could hold, it is refused.
+    loaded, with less than before where memory ran out in that. In a way in which it failed too often lately, or which
+    no machine like this could hold, it is refused.
  5. A slot or memory lacks, and models are on their way out or idle: it waits for the former, and of the latter those
     go which nobody waits for and which were used longest ago, as many as it takes. Pinned models never go.
  6. What lacks is in use: it waits. When it has waited for longer than the patience, the model that was loaded first
@@ -22,10 +23,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ollamapy.errors import ModelRestingError, ModelTooLargeError, OllamapyError, ServiceError
-from ollamapy.scheduler.backoff import Block
+from ollamapy.scheduler.backoff import Block, Failure
 from ollamapy.scheduler.devices import Machine
 from ollamapy.scheduler.placement import Misfit, Placement, place
 from ollamapy.scheduler.spec import LoadSpec, ModelState, find_mismatch, load_shape
@@ -59,8 +60,9 @@ class Picture:
     """All that a decision depends on. At most one model per key; `waiting` is in order of arrival.
 
     `machine` is None where it has to be measured first: models that need a placement are not loaded before.
-    `blocked` holds the shapes in which no model must be loaded now. `close_at` is when a closing scheduler stops
-    waiting for models in use, None for one that is not closing.
+    `blocked` holds the shapes in which no model must be loaded now, `shortages` those for which there was too little
+    memory a moment ago. `close_at` is when a closing scheduler stops waiting for models in use, None for one that is
+    not closing.
     """
 
     now: float
@@ -71,6 +73,7 @@ class Picture:
     blocked: Mapping[str, Block]
     close_at: float | None = None
     machine: Machine | None = None
+    shortages: Mapping[str, Failure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +211,17 @@ class _Plan:
         target = self._fit(spec, self._given_back([*going, *self._begun]))
         found = self._fit(spec, self._machine)
         if isinstance(target, Misfit):
-            self.decisions.append(Refuse(request.id, ModelTooLargeError(f"{spec.name} does not fit: {target.reason}")))
+            self.decisions.append(Refuse(request.id, ModelTooLargeError(self._misfit_told(spec, target))))
         elif self._free > 0 and _is_as_good(found, target):  # 4
             self._load(spec, found)
         else:
             self._make_room(request, target)
+
+    def _misfit_told(self, spec: LoadSpec, target: Misfit) -> str:
+        shortage = self._picture.shortages.get(load_shape(spec))
+        if shortage is None:
+            return f"{spec.name} does not fit: {target.reason}"
+        return f"{shortage.reason}; with what was asked for it can't take less: {target.reason}"
 
     def _load(self, spec: LoadSpec, found: Placement | Misfit | None) -> None:
         self._free -= 1
@@ -235,7 +244,10 @@ class _Plan:
         return machine
 
     def _fit(self, spec: LoadSpec, machine: Machine | None) -> Placement | Misfit | None:
-        return place(spec.shape, spec.load, spec.wish, machine) if spec.shape and machine else None
+        if spec.shape is None or machine is None:
+            return None
+        shortage = self._picture.shortages.get(load_shape(spec))
+        return place(spec.shape, spec.load, spec.wish, machine, shortage.tried if shortage else None)
 
     def _make_room(self, request: RequestView, target: Placement | None) -> None:
         spec = request.spec

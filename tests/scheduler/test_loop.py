@@ -8,9 +8,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ollamapy.errors import LoadError, ModelRestingError, OllamapyError, QueueFullError, ServiceError
+from ollamapy.errors import (
+    LoadError,
+    ModelRestingError,
+    ModelTooLargeError,
+    OllamapyError,
+    OutOfMemoryError,
+    QueueFullError,
+    ServiceError,
+)
 from ollamapy.scheduler.devices import Device, Machine
 from ollamapy.scheduler.loop import Scheduler
+from ollamapy.scheduler.placement import Wish
 from ollamapy.scheduler.shape import LayerShape, ModelShape
 from ollamapy.scheduler.spec import Lease, LoadSpec
 from tests.fakes.clock import EPOCH, FakeClock
@@ -672,4 +681,53 @@ async def test_a_larger_context_is_served_from_the_pool_and_shown() -> None:
     assert caller.lease.num_ctx == 8192
     assert [line.spec.num_ctx for line in stage.scheduler.loaded()] == [8192]
     await stage.let_go(caller)
+    await stage.end()
+
+
+async def run_out(stage: Surveyed) -> None:
+    """Let the load that is under way fail for want of memory, and what it had be given back and measured."""
+    stage.runners[-1].fail_load(OutOfMemoryError("could not load a: unable to allocate X0 buffer"))
+    await stage.rest()
+    await stage.finish_stop()
+    if not stage.surveys[-1].done():
+        await stage.measured()
+
+
+async def test_a_load_that_ran_out_of_memory_is_repeated_once_with_less() -> None:
+    stage = Surveyed()
+    caller = await stage.ask(sized_spec("a"))
+    await stage.measured()
+    await run_out(stage)
+    first, second = (runner.spec.placement for runner in stage.runners)
+    assert (first.fit, second.fit) == ("full", "partial")
+    (line,) = stage.scheduler.loaded()
+    assert "memory ran out with all layers on X0" in line.reason
+    await stage.finish_load()
+    assert caller.lease.num_ctx == 4096
+    await stage.let_go(caller)
+    await stage.end()
+
+
+async def test_a_load_that_runs_out_of_memory_twice_fails() -> None:
+    stage = Surveyed()
+    caller = await stage.ask(sized_spec("a"))
+    await stage.measured()
+    await run_out(stage)
+    await stage.advance(60)  # however long it takes
+    await run_out(stage)
+    assert len(stage.runners) == 2
+    assert isinstance(caller.error, OutOfMemoryError)
+    await stage.end()
+
+
+async def test_a_load_that_ran_out_of_memory_and_must_not_take_less_is_refused_with_both_reasons() -> None:
+    stage = Surveyed()
+    spec = sized_spec("a")
+    caller = await stage.ask(replace(spec, wish=Wish(num_ctx=4096, parallel=1, gpu_layers=9)))
+    await stage.measured()
+    await run_out(stage)
+    assert len(stage.runners) == 1
+    assert isinstance(caller.error, ModelTooLargeError)
+    told = "could not load a: unable to allocate X0 buffer; with what was asked for it can't take less: it needs "
+    assert caller.error.message.startswith(told)
     await stage.end()

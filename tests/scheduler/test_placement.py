@@ -12,6 +12,7 @@ from ollamapy.config import Settings
 from ollamapy.scheduler.devices import Device, Machine, default_context, usable_devices
 from ollamapy.scheduler.estimate import estimate
 from ollamapy.scheduler.placement import Misfit, Placement, Wish, place
+from ollamapy.scheduler.shape import ModelShape
 from tests.scheduler.conftest import MakeShape
 
 GIB = 1 << 30
@@ -188,3 +189,50 @@ def test_the_default_context_goes_by_gpu_memory_as_ollamas(
 def test_settings_choose_the_devices(library: str, kind: str, settings: dict[str, object], is_used: bool) -> None:
     device = Device("X0", library, kind, "", GIB, GIB)  # type: ignore[arg-type]
     assert bool(usable_devices([device], replace(Settings(), **settings))) is is_used
+
+
+def again(shape: ModelShape, wish: Wish, machine: Machine) -> tuple[Placement, Placement | Misfit]:
+    """Return how a model is placed, and how after memory ran out in that."""
+    first = place(shape, load(), wish, machine)
+    assert isinstance(first, Placement)
+    return first, place(shape, load(), wish, machine, first)
+
+
+def test_after_memory_ran_out_on_a_gpu_less_lies_there(family_shape: MakeShape) -> None:
+    first, second = again(family_shape("14b", "Q4_K"), Wish(num_ctx=8192, parallel=1), gpus(24))
+    assert (brief(first), brief(second)) == ("full 0 8192", "partial 0 8192")
+    assert isinstance(second, Placement)
+    assert second.device_bytes[0] <= 7 / 8 * first.device_bytes[0]
+    assert second.is_second
+    assert not first.is_second
+    assert second.reason.endswith("memory ran out with all layers on CUDA0 and 8192 cells, now there are 8192")
+
+
+def test_another_gpu_may_take_what_was_too_much_for_one(family_shape: MakeShape) -> None:
+    _, second = again(family_shape("14b", "Q4_K"), Wish(num_ctx=8192, parallel=1), gpus(24, 24))
+    assert brief(second) == "full 1 8192"
+
+
+def test_after_memory_ran_out_on_the_host_the_pool_and_then_the_default_context_are_halved(
+    family_shape: MakeShape,
+) -> None:
+    shape = family_shape("8b", "Q4_K")
+    first, second = again(shape, Wish(num_ctx=4096), gpus())
+    assert (first.n_ctx, second.n_ctx) == (65_536, 32_768)  # type: ignore[union-attr]
+    first, second = again(shape, Wish(parallel=1), gpus())
+    assert (first.num_ctx, second.num_ctx) == (4096, 2048)  # type: ignore[union-attr]
+    assert "context lowered from 4096 to 2048" in second.reason
+
+
+@pytest.mark.parametrize(
+    ("wish", "machine"),
+    [
+        pytest.param(Wish(num_ctx=4096, parallel=1), gpus(), id="context"),
+        pytest.param(Wish(num_ctx=4096, parallel=1, gpu_layers=11), gpus(24), id="layers"),
+        pytest.param(Wish(num_ctx=4096, parallel=1, gpu_layers=99), gpus(24), id="all-layers"),
+    ],
+)
+def test_what_was_asked_for_is_not_lessened_when_memory_ran_out(
+    family_shape: MakeShape, wish: Wish, machine: Machine
+) -> None:
+    assert isinstance(again(family_shape("8b", "Q4_K"), wish, machine)[1], Misfit)

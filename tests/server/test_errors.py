@@ -29,6 +29,7 @@ EXPECTED = {
     "ModelTooLargeError": 503,
     "RunnerError": 500,
     "LoadError": 500,
+    "OutOfMemoryError": 500,
     "WorkerExitedError": 500,
     "WorkerTimeoutError": 504,
     "ServiceError": 503,
