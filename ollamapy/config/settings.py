@@ -27,6 +27,7 @@ from ollamapy.config.values import (
     parse_host,
     parse_kv_cache_type,
     parse_list,
+    parse_model_names,
     parse_optional,
     parse_optional_folder,
     parse_presence,
@@ -97,11 +98,11 @@ class Settings:
         "most models loaded at once; 0: three for each GPU, three without one",
     )
     preload: tuple[str, ...] = setting(
-        "OLLAMAPY_PRELOAD", parse_list, "", "models that are loaded at the start, separated by commas"
+        "OLLAMAPY_PRELOAD", parse_model_names, "", "models that are loaded at the start, separated by commas"
     )
     pin: tuple[str, ...] = setting(
         "OLLAMAPY_PIN",
-        parse_list,
+        parse_model_names,
         "",
         "models that are loaded at the start and never make room for others, separated by commas",
     )

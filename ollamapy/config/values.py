@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import platformdirs
 
-from ollamapy.errors import InvalidInputError
+from ollamapy.errors import InvalidInputError, InvalidNameError
+from ollamapy.names import ModelName
 
 DEFAULT_PORT = 11434
 MOST_STREAMS = 64
@@ -195,6 +196,17 @@ def parse_kv_cache_type(text: str) -> KvCacheType:
 def parse_list(text: str) -> tuple[str, ...]:
     """Return what stands between commas, without blanks around it."""
     return tuple(item for item in (part.strip() for part in text.split(",")) if item)
+
+
+def parse_model_names(text: str) -> tuple[str, ...]:
+    """Return the names of models between commas; raises ValueError with what is expected."""
+    names = parse_list(text)
+    for name in names:
+        try:
+            ModelName.parse(name)
+        except InvalidNameError as exc:
+            raise ValueError(f"names of models, separated by commas ({exc.message})") from exc
+    return names
 
 
 def parse_folder(text: str) -> Path:
