@@ -420,7 +420,9 @@ class Scheduler:
     def _drop_dead(self) -> None:
         for model in self._models.values():
             if model.state == "ready" and model.runner is not None and model.runner.state != "ready":
-                reason = f"its worker process ended by itself with code {model.runner.exit_code}"
+                code = model.runner.exit_code
+                how = "went wrong and is ended" if code is None else f"ended by itself with code {code}"
+                reason = f"its worker process {how}"
                 _log.error("dropping %s: %s", model.spec.name, reason)
                 self._note_failure(model, "exit", reason)
                 model.reason = reason

@@ -92,9 +92,11 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why a model can't be placed, with the numbers and the remedy."""
+    """Why a model can't be placed, with `n_ctx` cells for requests of `num_ctx` tokens; tells numbers and remedy."""
 
     reason: str
+    num_ctx: int
+    n_ctx: int
 
 
 def place(
@@ -123,7 +125,9 @@ def _told(found: Placement, most: int, tried: Placement | None) -> Placement:
     if found.num_ctx != most:
         reason += f"; context lowered from {most} to {found.num_ctx} tokens to fit"
     if tried is not None:
-        reason += f"; memory ran out with {tried.reason} and {tried.n_ctx} cells, now there are {found.n_ctx}"
+        reason += (
+            f"; now with {found.n_ctx} cells, as {tried.n_ctx} and {tried.reason} failed for want of memory, it seems"
+        )
     return replace(found, reason=reason, is_second=tried is not None)
 
 
@@ -194,7 +198,9 @@ class _Search:
             f"it needs {size_text(needed.total)} ({', '.join(parts)}), and there are "
             f"{size_text(self._machine.host_free_bytes)} free of {size_text(self._machine.host_total_bytes)}"
             + (f" on the host, and on accelerators: {devices}" if devices else "")
-            + "; choose a smaller quantization or a lower num_ctx, or unload other models"
+            + "; choose a smaller quantization or a lower num_ctx, or unload other models",
+            self._num_ctx,
+            n_ctx,
         )
 
     # ---- parts

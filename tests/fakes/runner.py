@@ -43,8 +43,8 @@ class FakeRunner:
         """Let `start` fail."""
         self._load.set_exception(error or LoadError(f"could not load {self.spec.name}: it is broken"))
 
-    def die(self, exit_code: int = -9) -> None:
-        """End as a crashed worker does."""
+    def die(self, exit_code: int | None = -9) -> None:
+        """End as a crashed worker does; with None, as one that goes wrong and has yet to end."""
         self.state, self.exit_code = "failed", exit_code
         self._ended.set()
 

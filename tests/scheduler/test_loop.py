@@ -49,6 +49,7 @@ class Caller:
         self.lease: Lease | None = None
         self._may_go = asyncio.Event()
         self.task = asyncio.create_task(self._hold(scheduler, spec, keep_alive_seconds))
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # not every test looks at it
 
     async def _hold(self, scheduler: Scheduler, spec: LoadSpec, keep_alive_seconds: float | None) -> None:
         async with scheduler.acquire(spec, keep_alive_seconds) as lease:
@@ -507,6 +508,17 @@ async def test_a_dead_runner_is_dropped_and_loaded_anew(stage: Stage) -> None:
     assert len(stage.runners) == 2
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "told"), [(-9, "ended by itself with code -9"), (None, "went wrong and is ended")]
+)
+async def test_a_dead_runner_is_dropped_with_the_reason(stage: Stage, exit_code: int | None, told: str) -> None:
+    await stage.use(A)
+    stage.runners[0].die(exit_code)
+    await stage.use_again(B)
+    assert stage.scheduler.loaded()[0].reason == f"its worker process {told}"
+    stage.runners[0].finish_stop()
+
+
 async def test_a_runner_that_died_a_moment_ago_is_not_handed_out(stage: Stage) -> None:
     await stage.use(A)
     stage.runners[0].die()
@@ -701,7 +713,7 @@ async def test_a_load_that_ran_out_of_memory_is_repeated_once_with_less() -> Non
     first, second = (runner.spec.placement for runner in stage.runners)
     assert (first.fit, second.fit) == ("full", "partial")
     (line,) = stage.scheduler.loaded()
-    assert "memory ran out with all layers on X0" in line.reason
+    assert line.reason.endswith("and all layers on X0 failed for want of memory, it seems")
     await stage.finish_load()
     assert caller.lease.num_ctx == 4096
     await stage.let_go(caller)
