@@ -19,7 +19,7 @@ from ollamapy.gguf import Header, join_headers, read_head
 from ollamapy.names import Digest, ModelName
 from ollamapy.scheduler.devices import Machine
 from ollamapy.scheduler.estimate import Estimate, estimate
-from ollamapy.scheduler.placement import Misfit, Placement, place
+from ollamapy.scheduler.placement import Misfit, Placement, place, sized
 from ollamapy.scheduler.shape import ModelShape, shape_of
 from ollamapy.store import PROJECTOR_TYPE, WEIGHTS_TYPE, parse_manifest
 from ollamapy.types import Options
@@ -61,16 +61,15 @@ def _record(
     name: str, shape: ModelShape, load: wire.LoadModel, machine: Machine, placed: Placement | Misfit, is_stored: bool
 ) -> EstimateRecord:
     is_placed = isinstance(placed, Placement)
-    sized = placed.applied(load) if isinstance(placed, Placement) else load
-    needed: Estimate = estimate(shape, sized)
+    needed: Estimate = estimate(shape, sized(load, placed.n_ctx))
     return EstimateRecord(
         model=name,
         stored=is_stored,
         fits=is_placed,
         reason=placed.reason,
-        context_length=placed.num_ctx if isinstance(placed, Placement) else load.n_ctx,
-        kv_cells=sized.n_ctx,
-        gpu_layers=max(placed.gpu_layers, 0) if isinstance(placed, Placement) else 0,
+        context_length=placed.num_ctx,
+        kv_cells=placed.n_ctx,
+        gpu_layers=placed.gpu_layers if isinstance(placed, Placement) and placed.fit != "host" else 0,
         layers=len(shape.layers) + 1,
         size=needed.total,
         weights=needed.weights,

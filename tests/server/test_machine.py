@@ -45,6 +45,19 @@ def test_an_estimate_of_what_is_nowhere_is_an_error(small):
     assert small.client.post("/api/estimate", json={"model": "wren", "options": {"num_ctx": "x"}}).status_code == 400
 
 
+def test_an_estimate_without_accelerators_puts_no_layer_on_them(tmp_path):
+    with running(tmp_path, fake_worker_command()) as daemon:
+        told = daemon.client.post("/api/estimate", json={"model": "wren", "options": {"num_gpu": 99}}).json()
+    assert (told["fits"], told["reason"], told["gpu_layers"]) == (True, "all layers on the host", 0)
+
+
+def test_an_estimate_of_what_does_not_fit_has_the_numbers_of_the_refusal(tmp_path):
+    with running(tmp_path, fake_worker_command(), num_parallel=10_000_000) as daemon:
+        told = daemon.client.post("/api/estimate", json={"model": "wren", "options": {"num_ctx": 100}}).json()
+    assert (told["fits"], told["context_length"], told["kv_cells"]) == (False, 100, 1_000_000_000)
+    assert told["size"] == told["weights"] + told["cache"] + told["buffers"] > told["devices"][0]["total"]
+
+
 def test_what_is_still_in_a_registry_is_estimated_by_the_beginning_of_its_file(small, tmp_path):
     weights = (CHECKOUT / "modelfiles" / "wren" / "wren-q8_0.gguf").read_bytes()
     with fake_registry() as registry:
