@@ -12,6 +12,7 @@ import uvloop
 from ollamapy.cli import render
 from ollamapy.config import Settings, inspect_settings, read_settings
 from ollamapy.runner.launch import WorkerPool
+from ollamapy.service import inherited_sockets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,12 @@ def command() -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    """Start the first worker, which imports its part while the server is imported here."""
+    """Start the first worker, which imports its part while the server is imported here.
+
+    It must not have the sockets that the supervisor passed on: they would stay open when the daemon is gone.
+    """
+    passed = settings.supervisor
+    inherited = inherited_sockets(passed.process_id, passed.n_sockets)
     pool = WorkerPool(
         keep_spare=True,
         load_timeout_seconds=settings.load_timeout_seconds,
@@ -41,6 +47,6 @@ async def _serve(settings: Settings) -> None:
     pool.warm()
     await pool.wait_spare()
     try:
-        await importlib.import_module("ollamapy.server.app").serve(settings, pool)
+        await importlib.import_module("ollamapy.server.app").serve(settings, pool, inherited)
     finally:
         await pool.close()

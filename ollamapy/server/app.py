@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -34,7 +34,7 @@ from ollamapy.scheduler.survey import Surveyor
 from ollamapy.server.application import build_app
 from ollamapy.server.guard import policy_of
 from ollamapy.server.protocol import HttpProtocol
-from ollamapy.service import inherited_sockets, notify
+from ollamapy.service import notify
 from ollamapy.store import Store
 from ollamapy.version import OLLAMA_VERSION, __version__
 
@@ -48,8 +48,8 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 logger = logging.getLogger("ollamapy.server")
 
 
-async def serve(settings: Settings, pool: WorkerPool) -> None:
-    """Serve until SIGINT or SIGTERM, with workers of this pool.
+async def serve(settings: Settings, pool: WorkerPool, inherited: Sequence[socket.socket] = ()) -> None:
+    """Serve until SIGINT or SIGTERM, with workers of this pool, on sockets that listen already or on OLLAMA_HOST.
 
     Raises ConfigError for an address that everybody could reach without a key, ServiceError for one that can't be
     bound, StoreError for a store that can't be written.
@@ -58,7 +58,7 @@ async def serve(settings: Settings, pool: WorkerPool) -> None:
     store = Store(settings.models_dir)
     _check_store(store)
     with ExitStack() as stack:
-        listeners = [stack.enter_context(listener) for listener in open_listeners(settings)]
+        listeners = [stack.enter_context(listener) for listener in open_listeners(settings, inherited)]
         configure_logging(settings.debug)
         await build_server(settings, store, pool).serve(listeners)
 
@@ -114,17 +114,15 @@ def build_server(settings: Settings, store: Store, pool: WorkerPool) -> DaemonSe
     return DaemonServer(build_app(services, begin, close), settings.drain_seconds, tell, scheduler.close)
 
 
-def open_listeners(settings: Settings) -> list[socket.socket]:
+def open_listeners(settings: Settings, inherited: Sequence[socket.socket]) -> list[socket.socket]:
     """Return the sockets that the supervisor passed on, or one that is bound to OLLAMA_HOST.
 
     Raises ConfigError for an address that everybody could reach without a key, ServiceError for one that is no good.
     """
-    passed = settings.supervisor
-    inherited = inherited_sockets(passed.process_id, passed.n_sockets)
     for listener in inherited:
         host, port = listener.getsockname()[:2]
         policy_of(replace(settings, host=HostAddress(host=host, port=port)))
-    return inherited or [bind(settings)]
+    return list(inherited) or [bind(settings)]
 
 
 class Ahead:
