@@ -28,6 +28,7 @@ from ollamapy.types import CreateRequest, GenerateRequest, Options
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GROWTH_BYTES = 10 << 20
+LEAST_SAMPLES = 60  # a second each: in less time growth can't be told from caches that fill
 HANG_SECONDS = 120.0
 PROMPTS = ("Once upon a time", "The cat", "Tell me a story about a dog", "Lily and Tom went to the park. " * 8)
 VAGUE = ("internal error", "unexpected", "Traceback")  # words of errors that name no cause
@@ -46,20 +47,26 @@ class Plan:
 
 @dataclass
 class Report:
-    """What came of it; `failures` are what must not happen."""
+    """What came of it; `failures` are what must not happen.
+
+    `done` are deeds with the models they were done to. `rss_bytes` is the daemon's size, a sample a second from when
+    all that can be done was done once: before, it grows by what it keeps for good.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     kills: int = 0
+    done: set[tuple[str, str]] = field(default_factory=set)
     rss_bytes: list[int] = field(default_factory=list)
 
     @property
-    def growth_bytes(self) -> int:
-        """How much the daemon grew between the second fifth of the time and the last."""
-        part = max(len(self.rss_bytes) // 5, 1)
-        early, late = self.rss_bytes[part : 2 * part] or self.rss_bytes, self.rss_bytes[-part:]
-        return int(statistics.median(late) - statistics.median(early))
+    def growth_bytes(self) -> int | None:
+        """How much the daemon grew between the first fifth of the samples and the last; None if they are too few."""
+        if len(self.rss_bytes) < LEAST_SAMPLES:
+            return None
+        part = len(self.rss_bytes) // 5
+        return int(statistics.median(self.rss_bytes[-part:]) - statistics.median(self.rss_bytes[:part]))
 
     def lines(self) -> Iterator[str]:
         """Yield the figures."""
@@ -67,7 +74,11 @@ class Report:
         yield f"killed workers: {self.kills}"
         for text, count in self.errors.most_common(12):
             yield f"error, {count} times: {text}"
-        yield f"daemon: {self.rss_bytes[-1] >> 20} MiB resident, grown by {self.growth_bytes / 2**20:.1f} MiB"
+        if self.growth_bytes is None:
+            yield f"daemon: its growth is told after {LEAST_SAMPLES} seconds more than the first ones of every kind"
+        else:
+            told = f"{self.rss_bytes[-1] >> 20} MiB resident, grown by {self.growth_bytes / 2**20:.1f} MiB"
+            yield f"daemon: {told} in {len(self.rss_bytes)} seconds"
         yield from (f"FAILURE: {failure}" for failure in self.failures)
 
 
@@ -86,9 +97,10 @@ def soak(plan: Plan, models: Sequence[Path], folder: Path) -> Report:
             thread.start()
         end = time.monotonic() + plan.seconds
         while time.monotonic() < end and process.poll() is None:
-            report.rss_bytes.append(resident_bytes(process.pid))
+            if report.kills and len(report.done) == len(DEEDS) * len(names):
+                report.rss_bytes.append(resident_bytes(process.pid))
             seen |= set(children(process.pid))
-            time.sleep(min(1.0, plan.seconds / 20))
+            time.sleep(1.0)
         is_over.set()
         for thread in workers:
             thread.join(HANG_SECONDS)
@@ -98,7 +110,7 @@ def soak(plan: Plan, models: Sequence[Path], folder: Path) -> Report:
             report.failures.append(f"the daemon ended with code {process.returncode}")
     left = [pid for pid in seen if is_worker(pid)]
     report.failures += [f"process {pid} is left" for pid in left]
-    if report.growth_bytes > GROWTH_BYTES:
+    if report.growth_bytes is not None and report.growth_bytes > GROWTH_BYTES:
         report.failures.append(f"the daemon grew by {report.growth_bytes / 2**20:.1f} MiB")
     return report
 
@@ -143,26 +155,24 @@ def prepare(host: str, models: Sequence[Path]) -> list[str]:
 
 
 class _Visitor:
-    """One client: does something at random, again and again."""
+    """One client: does everything once, in any order, and then something at random again and again."""
 
     def __init__(self, seed: int, host: str, names: Sequence[str], report: Report, lock: threading.Lock) -> None:
         self._random = random.Random(seed)
         self._host, self._names, self._report, self._lock = host, names, report, lock
 
     def run(self, is_over: threading.Event) -> None:
-        deeds: list[tuple[Callable[[Client, str], str], int]] = [
-            (self._generate, 70), (self._cancel, 15), (self._leave, 5), (self._unload, 7), (self._delete, 3),
-        ]  # fmt: skip
-        functions, weights = zip(*deeds, strict=True)
+        firsts = [(deed, name) for deed in DEEDS for name in self._names]
+        self._random.shuffle(firsts)
         while not is_over.is_set():
-            (deed,) = self._random.choices(functions, weights)
+            (deed,), name = self._random.choices(list(DEEDS), list(DEEDS.values())), self._random.choice(self._names)
             with Client(self._host, timeout_seconds=HANG_SECONDS) as client:
-                self._note(deed, client, self._random.choice(self._names))
+                self._note(*(firsts.pop() if firsts else (deed, name)), client)
 
-    def _note(self, deed: Callable[[Client, str], str], client: Client, name: str) -> None:
+    def _note(self, deed: Deed, name: str, client: Client) -> None:
         error, failure = "", ""
         try:
-            outcome = deed(client, name)
+            outcome = deed(self, client, name)
         except OllamapyError as exc:
             outcome, error = "ended in an error", f"{type(exc).__name__}: {exc.message}"
             if isinstance(exc, ServiceError) or any(word in exc.message for word in VAGUE) or not exc.message:
@@ -171,6 +181,8 @@ class _Visitor:
             outcome, failure = "failed", f"{type(exc).__name__}: {exc}"
         with self._lock:
             self._report.outcomes[outcome] += 1
+            if not (error or failure):
+                self._report.done.add((deed.__name__, name))
             if error:
                 self._report.errors[error[:160]] += 1
             if failure:
@@ -220,6 +232,16 @@ class _Visitor:
         finally:
             client.copy(f"{name}-kept", name)
         return "deleted and made again"
+
+
+Deed = Callable[[_Visitor, Client, str], str]
+DEEDS: dict[Deed, int] = {
+    _Visitor._generate: 70,
+    _Visitor._cancel: 15,
+    _Visitor._leave: 5,
+    _Visitor._unload: 7,
+    _Visitor._delete: 3,
+}  # fmt: skip  how often each is done
 
 
 def kill_workers(plan: Plan, daemon_pid: int, report: Report, is_over: threading.Event) -> None:

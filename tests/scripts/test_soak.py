@@ -22,9 +22,10 @@ def test_a_daemon_that_is_treated_badly_answers_or_says_why(shared_models: Path,
     assert report.outcomes["answered"] > 0
 
 
-def test_growth_is_told_from_early_to_late() -> None:
-    report = Report(rss_bytes=[90 << 20, *[50 << 20] * 3, *[61 << 20] * 6])
+def test_growth_is_told_from_early_to_late_once_there_was_time_for_it() -> None:
+    report = Report(rss_bytes=[*[50 << 20] * 30, *[61 << 20] * 30])
     assert report.growth_bytes == 11 << 20
+    assert Report(rss_bytes=report.rss_bytes[1:]).growth_bytes is None
     report.failures.append("it grew")
-    assert "daemon: 61 MiB resident, grown by 11.0 MiB" in list(report.lines())
+    assert "daemon: 61 MiB resident, grown by 11.0 MiB in 60 seconds" in list(report.lines())
     assert list(report.lines())[-1] == "FAILURE: it grew"
