@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -43,7 +43,7 @@ class Texts:
 class Plan:
     """What has to be fetched and what is made of it: `manifest` is written as it is, or a model made of `files`.
 
-    `notes` tell what of the repository is left out, and why.
+    `notes` tell what of the repository is left out and why, or that a mirror failed.
     """
 
     blobs: tuple[tuple[Digest, int], ...]
@@ -78,7 +78,7 @@ def find_plan(services: Services, name: ModelName, *, is_plain: bool) -> Callabl
     async def of_repository() -> Plan:
         data = await repository.read_manifest()
         try:
-            return plan_manifest(data, repository.open_blob)
+            return replace(plan_manifest(data, repository.open_blob), notes=repository.notes)
         except ManifestError as exc:
             raise TransferError(exc.message) from exc
 

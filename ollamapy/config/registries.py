@@ -19,7 +19,8 @@ _AUTHORITY = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
 class Registry:
     """A registry that the user named: it may have a private address, and models may be pushed to it.
 
-    `host` is what stands in model names, in lower case; `url` is where it is reached, without a slash at its end.
+    `host` is what stands in model names, in lower case; `url` is where it is reached, without a slash at its end. Where
+    that is a mirror's, `upstream` is the URL of the host itself, which is asked for what the mirror can't give.
     """
 
     host: str
@@ -31,6 +32,7 @@ class Registry:
     ca_file: str = ""
     ollama_key: bool = False  # its tokens are asked for with this user's ed25519 key, as Ollama's own are
     oci: bool = False  # manifests are sent to it as OCI's and not as Docker's
+    upstream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ class Proxies:
     bypass: str = ""
 
 
-_SWITCHES = ("insecure", "ollama_key", "oci")
-REGISTRY_KEYS = frozenset({"insecure", "mirror", *(item.name for item in fields(Registry))} - {"host", "url"})
+_SWITCHES = ("insecure", "mirror_only", "ollama_key", "oci")
+_OF_ADDRESSES = frozenset({"insecure", "mirror", "mirror_only"})
+REGISTRY_KEYS = _OF_ADDRESSES | {item.name for item in fields(Registry)} - {"host", "url", "upstream"}
 """What the configuration file may say of a registry."""
 
 
@@ -52,7 +55,8 @@ def parse_registries(text: str) -> tuple[Registry, ...]:
     entries = []
     for item in parse_list(text):
         host, separator, url = item.rpartition("=")
-        entries.append(_registry(url, host if separator and "://" not in host else ""))
+        is_mirror = separator and "://" not in host
+        entries.append(_mirror(url, host) if is_mirror else _registry(url))
     return tuple(entries)
 
 
@@ -76,7 +80,8 @@ def parse_proxy(text: str) -> str:
 def registry_of(host: str, row: Mapping[str, object]) -> Registry:
     """Read a table `[registries."host:port"]`; raises ConfigError with the key that is wrong.
 
-    `mirror` is the URL that is asked in the place of the host, `insecure` asks the host itself by http://.
+    `mirror` is the URL that is asked in the place of the host, with `mirror_only` also for what it can't give;
+    `insecure` asks the host itself by http://.
     """
     place = f'registries."{host}"'
     for key, value in row.items():
@@ -85,10 +90,12 @@ def registry_of(host: str, row: Mapping[str, object]) -> Registry:
         kind = bool if key in _SWITCHES else str
         if not isinstance(value, kind):
             raise ConfigError(f"{place}.{key}", f"expected {'true or false' if kind is bool else 'a text'}")
-    given: dict[str, Any] = {key: value for key, value in row.items() if key not in ("insecure", "mirror")}
-    url = str(row.get("mirror") or f"{'http' if row.get('insecure') else 'https'}://{host}")
+    given: dict[str, Any] = {key: value for key, value in row.items() if key not in _OF_ADDRESSES}
+    mirror, own = str(row.get("mirror") or ""), f"{'http' if row.get('insecure') else 'https'}://{host}"
     try:
-        return replace(_registry(url, host), **given)
+        if not mirror:
+            return replace(_registry(own, host), **given)
+        return replace(_mirror(mirror, host, "" if row.get("mirror_only") else own), **given)
     except ValueError as exc:
         raise ConfigError(f"{place}.mirror" if "mirror" in row else place, f"expected {exc}") from exc
 
@@ -98,6 +105,16 @@ def closest(word: str, known: Collection[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     near = get_close_matches(word.lower(), by_lower, n=1)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def _mirror(url: str, host: str, upstream: str | None = None) -> Registry:
+    """Read a mirror's URL, behind which stands the host itself, by https:// unless told otherwise.
+
+    Raises ValueError with what is expected.
+    """
+    mirror = _registry(url, host)
+    own = f"https://{mirror.host}" if upstream is None else upstream
+    return replace(mirror, upstream="" if own == mirror.url else own)
 
 
 def _registry(url: str, host: str = "") -> Registry:

@@ -29,6 +29,7 @@ class Repository:
         self._session = session
         self._retries = retries
         self.name = name
+        self.notes: tuple[str, ...] = ()  # what whoever pulls from it is to know
         self.wants_oci = registry.oci
         self.wants_etags = registry.ollama_key
         self.base_url = f"{registry.url}/v2/{name.namespace}/{name.model}"

@@ -17,6 +17,7 @@ from ollamapy.registry.credentials import Credential, CredentialsFile
 from ollamapy.registry.download import Pace
 from ollamapy.registry.http import Http, Limits
 from ollamapy.registry.huggingface import HubRepository, check_hub
+from ollamapy.registry.mirror import MirroredRepository
 from ollamapy.registry.retries import Retries
 from ollamapy.registry.session import Key, Session
 from ollamapy.registry.transfers import Transfers
@@ -48,6 +49,7 @@ class Remotes:
         self._hub = Registry(host=HUB_HOSTS[0], url=hf_endpoint, token=hf_token)
         self._pace = pace or Pace()
         origins = {origin(registry.url) for registry in registries}
+        origins |= {origin(registry.upstream) for registry in registries if registry.upstream}
         origins |= {_auth_origin(registry) for registry in registries if registry.auth_host}
         if hf_endpoint != DEFAULT_HF_ENDPOINT:
             origins.add(origin(hf_endpoint))
@@ -87,7 +89,7 @@ class Remotes:
         """Whether a model comes from Hugging Face."""
         return name.host.lower() in HUB_HOSTS and name.host.lower() not in self._registries
 
-    def source(self, name: ModelName, *, plain: bool = False) -> Repository:
+    def source(self, name: ModelName, *, plain: bool = False) -> Repository | MirroredRepository:
         """Return the repository to pull a model from; `plain` says that the name began with http://.
 
         Raises:
@@ -97,7 +99,13 @@ class Remotes:
         registry = self._find(name.host)
         if plain and not registry.url.startswith("http://"):
             raise InvalidInputError("insecure protocol http; name the registry with http:// in OLLAMAPY_REGISTRIES")
-        return self._repository(registry, name, push=False)
+        if not registry.upstream:
+            return self._repository(self._logged_in(registry), name, self.retries)
+        own = with_ollamas_key(Registry(host=registry.host, url=registry.upstream))  # the credentials are the mirror's
+        return MirroredRepository(
+            self._repository(self._logged_in(registry), name, self.retries.of_mirror),
+            self._repository(own, name, self.retries),
+        )
 
     def target(self, name: ModelName) -> Repository:
         """Return the repository to push a model to; raises ForbiddenError unless its registry is configured."""
@@ -108,7 +116,7 @@ class Remotes:
                 f'models are pushed only to configured registries, and "{name.host}" is none; copy the model to a name '
                 "that begins with a registry's host, and add that to OLLAMAPY_REGISTRIES of the daemon"
             )
-        return self._repository(registry, name, push=True)
+        return self._repository(self._logged_in(registry), name, self.retries, push=True)
 
     def hub(self, name: ModelName) -> HubRepository:
         """Return a repository of Hugging Face; raises ForbiddenError offline."""
@@ -120,6 +128,13 @@ class Remotes:
         keys = importlib.import_module("ollamapy.registry.keys")  # see there
         found: Key = keys.load_key(self._key_files)
         return found
+
+    def check_host(self, host: str) -> None:
+        """Raise what would end every request to a registry before it is sent, as `source` does."""
+        if host.lower() in HUB_HOSTS:
+            self._check_online()
+        else:
+            self._find(host)
 
     async def check_login(self, host: str, credential: Credential) -> bool:
         """Ask a registry whether it takes a credential; False where it asks nobody for one.
@@ -138,10 +153,8 @@ class Remotes:
         self.transfers.close()
         await self._http.close()
 
-    def _repository(self, registry: Registry, name: ModelName, *, push: bool) -> Repository:
-        registry = self._logged_in(registry)
-        session = self._session(registry, scope_of(name, push=push))
-        return Repository(session, registry, name, self._pace.retries)
+    def _repository(self, registry: Registry, name: ModelName, retries: Retries, *, push: bool = False) -> Repository:
+        return Repository(self._session(registry, scope_of(name, push=push)), registry, name, retries)
 
     def _session(self, registry: Registry, scope: str) -> Session:
         return Session(self._http, registry, scope, self.key)
@@ -155,6 +168,8 @@ class Remotes:
 
     def _find(self, host: str) -> Registry:
         self._check_online()
+        if not host:
+            raise InvalidInputError("the name of the registry is empty")
         found = self._registries.get(host.lower())
         if found is None and host.lower() == DEFAULT_HOST:
             found = with_ollamas_key(Registry(host=DEFAULT_HOST, url=f"https://{DEFAULT_HOST}"))

@@ -34,6 +34,11 @@ class Retries:
         """For requests before anything is fetched: whoever is offline wants to know soon."""
         return replace(self, connect_tries=min(2, self.connect_tries))
 
+    @property
+    def of_mirror(self) -> Retries:
+        """For a mirror, in whose place another registry can be asked."""
+        return replace(self, tries=min(2, self.tries), connect_tries=1)
+
     def pause_seconds(self, failures: int, asked_seconds: float | None, chance: float) -> float:
         """Return how long to wait after a number of failures; `chance` from 0 to 1 spreads clients apart."""
         own = self.first_seconds * 2.0 ** min(failures - 1, 16) * (0.75 + chance / 2)

@@ -15,6 +15,7 @@ def test_registries_are_named_in_the_variable() -> None:
     assert (second.host, second.url) == ("localhost:5000", "http://localhost:5000")
     assert (second.username, second.password) == ("me", "p@ss")
     assert (third.host, third.url) == ("registry.ollama.ai", "http://mirror")
+    assert [registry.upstream for registry in (first, second, third)] == ["", "", "https://registry.ollama.ai"]
 
 
 def test_registries_are_named_in_the_file_and_the_variable_counts_more(tmp_path: Path) -> None:
@@ -37,6 +38,24 @@ def test_registries_are_named_in_the_file_and_the_variable_counts_more(tmp_path:
     assert [(r.username, r.password, r.auth_host) for r in given if r.host == "reg.example"] == [
         ("me", "secret", "auth.example")
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "upstream"),
+    [
+        ('mirror = "https://m.example"', "https://reg.example"),
+        ('mirror = "https://m.example"\ninsecure = true', "http://reg.example"),
+        ('mirror = "https://m.example"\nmirror_only = true', ""),
+        ('mirror = "https://reg.example/"', ""),
+        ("insecure = true", ""),
+    ],
+)
+def test_behind_a_mirror_stands_the_host_itself_unless_the_mirror_counts_alone(
+    tmp_path: Path, row: str, upstream: str
+) -> None:
+    (tmp_path / "c.toml").write_text(f'[registries."reg.example"]\n{row}\n')
+    (found,) = read_settings({"OLLAMAPY_CONFIG": str(tmp_path / "c.toml")}).registries
+    assert found.upstream == upstream
 
 
 @pytest.mark.parametrize(
