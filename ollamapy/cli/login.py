@@ -48,6 +48,7 @@ def command(*, registry: str, username: str | None, password_stdin: bool, token_
         return
     if password_stdin and token_stdin:
         raise InvalidInputError("--password-stdin and --token-stdin exclude each other")
+    remotes.check_host(host)
     credential = _ask(username, password_stdin=password_stdin, token_stdin=token_stdin or _takes_token(host))
     kept_as = HUB_HOSTS[0] if _takes_token(host) else host
     is_checked = asyncio.run(_check(remotes, kept_as, credential))

@@ -95,6 +95,18 @@ def test_a_registry_that_is_not_configured_is_told(command: Command) -> None:
     assert SECRET not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(("host", "told"), [("", "is empty"), ("evil.example", "is not configured")])
+def test_a_registry_that_is_none_is_told_before_anything_is_asked(command: Command, host: str, told: str) -> None:
+    done = command("login", host)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_nothing_is_asked_where_no_registry_may_be(command: Command) -> None:
+    done = command("login", "hf.co", OLLAMAPY_OFFLINE="1")
+    assert "stays offline" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
