@@ -14,7 +14,7 @@ from ollamapy.actions.pull import SHORT_DIGITS, with_prefix
 from ollamapy.actions.services import Services
 from ollamapy.errors import InvalidInputError, ModelNotFoundError, RegistryError
 from ollamapy.names import ModelName
-from ollamapy.registry import Repository, Upload, write_manifest
+from ollamapy.registry import Blob, Repository, Upload, write_manifest
 from ollamapy.store import MANIFEST_TYPE, Layer
 from ollamapy.types import Progress, TransferRequest
 
@@ -74,8 +74,14 @@ async def _push_layer(services: Services, repository: Repository, layer: Layer) 
     with ExitStack() as stack:
         file = await transfers.disk.run(stack.enter_context, services.store.read_blob_file(digest))
         size = os.fstat(file).st_size
-        upload = Upload(repository, digest, size, lambda at, count: os.pread(file, count, at))
-        counts = upload.run(transfers.disk, services.remotes.retries, transfers.throttle, source=layer.origin)
+        journal = services.store.upload_journal(repository.base_url, digest)
+        upload = Upload(
+            repository,
+            Blob(digest, size, lambda at, count: os.pread(file, count, at)),
+            await transfers.disk.run(stack.enter_context, journal),
+            transfers.disk,
+        )
+        counts = upload.run(services.remotes.retries, transfers.throttle, source=layer.origin)
         async with aclosing(counts):
             async for count in counts:
                 yield Progress(label, str(digest), size, count)

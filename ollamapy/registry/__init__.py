@@ -10,7 +10,7 @@ from ollamapy.registry.huggingface import JINJA_TEMPLATE, PARAMS, SYSTEM, TEMPLA
 from ollamapy.registry.remotes import HUB_HOSTS, Remotes
 from ollamapy.registry.retries import Retries
 from ollamapy.registry.transfers import Wanted
-from ollamapy.registry.upload import Upload, write_manifest
+from ollamapy.registry.upload import Blob, Upload, write_manifest
 
 __all__ = [
     "HUB_HOSTS",
@@ -18,6 +18,7 @@ __all__ = [
     "PARAMS",
     "SYSTEM",
     "TEMPLATE",
+    "Blob",
     "Credential",
     "CredentialsFile",
     "Limits",

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from ollamapy.errors import RegistryUnavailableError, RemoteNotFoundError, TransferError
+from ollamapy.errors import (
+    RegistryError,
+    RegistryUnavailableError,
+    RemoteNotFoundError,
+    TransferError,
+    UnauthorizedError,
+)
 from ollamapy.names import Digest
 from ollamapy.registry.address import origin
 from ollamapy.registry.client import Repository
@@ -22,6 +31,7 @@ from ollamapy.registry.throttle import Throttle
 
 CHUNK_BYTES = 8 << 20
 RESTARTS = 3
+LEAVE_SECONDS = 5.0  # what a chunk on its way is given to arrive when the push is cancelled
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 
 log = logging.getLogger("ollamapy.registry")
@@ -30,18 +40,39 @@ ReadAt = Callable[[int, int], bytes]
 """Returns a number of bytes of the blob from an offset on; blocks."""
 
 
+class Journal(Protocol):
+    """Remembers where an upload goes on. `ollamapy.store.UploadJournal` is one; its methods block."""
+
+    def read(self) -> str:
+        """Return the address, "" where there is none."""
+
+    def write(self, address: str) -> None:
+        """Keep an address; "" forgets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What is sent."""
+
+    digest: Digest
+    size_bytes: int
+    read_at: ReadAt
+
+
 class Upload:
     """One blob on its way to a repository."""
 
-    def __init__(self, repository: Repository, digest: Digest, size_bytes: int, read_at: ReadAt) -> None:
+    def __init__(self, repository: Repository, blob: Blob, journal: Journal, disk: Disk) -> None:
         self._repository = repository
-        self._digest = digest
-        self._size = size_bytes
-        self._read_at = read_at
+        self._digest = blob.digest
+        self._size = blob.size_bytes
+        self._read_at = blob.read_at
+        self._journal = journal
+        self._disk = disk
         self._sums: list[bytes] | None = None
 
     async def run(
-        self, disk: Disk, retries: Retries, throttle: Throttle, source: str = "", chunk_bytes: int = CHUNK_BYTES
+        self, retries: Retries, throttle: Throttle, source: str = "", chunk_bytes: int = CHUNK_BYTES
     ) -> AsyncGenerator[int, None]:
         """Yield how many bytes the registry has, until it has all; `source` may lend it the blob without sending.
 
@@ -49,45 +80,76 @@ class Upload:
         """
         for _ in range(RESTARTS):
             if await retries.run(self._is_there):
+                await self._keep("")
                 yield self._size
                 return
-            url = await retries.run(partial(self._begin, source))
+            url, sent = await self._take_up(retries)
+            is_resumed = sent > 0
+            url = url or await retries.run(partial(self._begin, source))
             if not url:
                 yield self._size
                 return
             try:
-                async with aclosing(self._send_all(url, disk, retries, throttle, chunk_bytes)) as counts:
+                async with aclosing(self._send_all(url, sent, retries, throttle, chunk_bytes)) as counts:
                     async for count in counts:
                         yield count
             except RemoteNotFoundError:
                 log.info("the registry does not know the upload of %s any more; looking again", self._digest)
-                source = ""
+            except TransferError as exc:
+                if not is_resumed:
+                    raise
+                log.info("the upload of %s that was taken up again failed (%s); beginning anew", self._digest, exc)
             else:
                 return
+            await self._keep("")
+            source = ""
         raise TransferError("the registry forgets uploads before they are complete")
 
+    async def _take_up(self, retries: Retries) -> tuple[str, int]:
+        """Return where an earlier push left off, and how far the registry is with it; ("", 0) for nowhere.
+
+        A registry that wants the sums of the parts gets all of them anew: they are not known any more.
+        """
+        address = await self._disk.run(self._journal.read)
+        if not address or self._repository.wants_etags:
+            return "", 0
+        try:
+            self._check_origin(address)
+            return await retries.run(partial(self._resume, address))
+        except UnauthorizedError:
+            raise
+        except RegistryError as exc:
+            log.info("the upload of %s can't be taken up again: %s", self._digest, exc.message)
+            return "", 0
+
     async def _send_all(
-        self, url: str, disk: Disk, retries: Retries, throttle: Throttle, chunk_bytes: int
+        self, url: str, sent: int, retries: Retries, throttle: Throttle, chunk_bytes: int
     ) -> AsyncGenerator[int, None]:
-        sent = failures = 0
+        failures = 0
         self._sums = [] if self._repository.wants_etags else None
         while sent < self._size:
+            await self._keep(url)
             yield sent
             try:
-                data = await disk.run(self._read_at, sent, min(chunk_bytes, self._size - sent))
+                data = await self._disk.run(self._read_at, sent, min(chunk_bytes, self._size - sent))
                 await throttle.take(len(data))
-                url = await self._send(url, sent, data)
+                url = await self._send_whole(url, sent, data)
                 sent, failures = sent + len(data), 0
                 if self._sums is not None:
-                    self._sums.append(await disk.run(_md5, data))
+                    self._sums.append(await self._disk.run(_md5, data))
             except RegistryUnavailableError as exc:
                 failures += 1
                 log.info("upload of %s at byte %d: %s", self._digest, sent, exc.message)
                 await retries.wait(failures, exc)
                 url, sent = await retries.run(partial(self._resume, url))
                 self._sums = None  # what became one part there is not known any more
+        await self._keep(url)
         await retries.run(partial(self._finish, url))
+        await self._keep("")
         yield self._size
+
+    async def _keep(self, url: str) -> None:
+        await self._disk.run(self._journal.write, url)
 
     async def _is_there(self) -> bool:
         async with self._repository.request("HEAD", f"{self._repository.base_url}/blobs/{self._digest}") as reply:
@@ -103,6 +165,22 @@ class Upload:
         async with self._repository.request("POST", url, {"Content-Length": "0"}, b"", follow=False) as reply:
             expect(reply, 201, 202)
             return "" if reply.status == 201 else self._location(reply, url)
+
+    async def _send_whole(self, url: str, start: int, data: bytes) -> str:
+        """Send a chunk and return where the next one goes; one that is cancelled is given time to arrive first.
+
+        Some registries forget an upload of which they got half a chunk.
+        """
+        sending = asyncio.create_task(self._send(url, start, data))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await asyncio.wait((sending,), timeout=LEAVE_SECONDS)
+            if sending.done() and not sending.cancelled() and not sending.exception():
+                await self._keep(sending.result())
+            raise
+        finally:
+            sending.cancel()
 
     async def _send(self, url: str, start: int, data: bytes) -> str:
         headers = {
@@ -140,9 +218,12 @@ class Upload:
 
     def _location(self, reply: Reply, url: str) -> str:
         target = urljoin(url, reply.header("docker-upload-location") or reply.header("location") or url)
-        if origin(target) != origin(self._repository.base_url):
-            raise TransferError("the registry wants the upload to go to another host; this is refused")
+        self._check_origin(target)
         return target
+
+    def _check_origin(self, url: str) -> None:
+        if origin(url) != origin(self._repository.base_url):
+            raise TransferError("the registry wants the upload to go to another host; this is refused")
 
 
 def _md5(data: bytes) -> bytes:

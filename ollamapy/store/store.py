@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from ollamapy.errors import BlobNotFoundError, DiskFullError
@@ -18,6 +18,7 @@ from ollamapy.store.place import OnBytes, Placed, place_file
 from ollamapy.store.prune import prune_blobs, unused_blobs
 from ollamapy.store.pulled import note_pulled, read_pulled
 from ollamapy.store.translations import read_translation, write_translation
+from ollamapy.store.upload_journal import UploadJournal, open_journal
 from ollamapy.store.uploads import locked
 
 MAX_TEXT_BYTES = 8 << 20
@@ -104,6 +105,10 @@ class Store:
     def remove_partial(self, digest: Digest) -> bool:
         """Delete an unfinished blob that nobody is writing, and tell whether that was done."""
         return remove_partial(self.root, digest)
+
+    def upload_journal(self, repository: str, digest: Digest) -> AbstractContextManager[UploadJournal]:
+        """Return what remembers where the upload of a blob to a repository (its URL) goes on; for a `with` block."""
+        return open_journal(self.root, repository, digest)
 
     def check_space(self, wanted: Iterable[tuple[Digest, int]]) -> None:
         """Raise DiskFullError if blobs of these digests and sizes would not fit beside what is there already."""

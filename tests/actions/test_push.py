@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
 import hashlib
@@ -9,6 +10,9 @@ import json
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +20,18 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ollamapy.actions.push import push
 from ollamapy.config import Registry
 from ollamapy.errors import BlobNotFoundError, ForbiddenError, ModelNotFoundError, RegistryError, UnauthorizedError
 from ollamapy.names import Digest, ModelName
 from ollamapy.registry import Limits
 from ollamapy.registry.upload import CHUNK_BYTES
 from ollamapy.store import CONFIG_TYPE, WEIGHTS_TYPE, Layer, Manifest
+from ollamapy.types import Progress, TransferRequest
 from tests.conftest import skip_or_fail
 from tests.fakes.docker_registry import docker_registry, make_certificate
 from tests.fakes.nginx import nginx
-from tests.fakes.registry import Puller, digest_of, fake_registry, plain
+from tests.fakes.registry import FakeRegistry, Puller, digest_of, fake_registry, plain
 
 WEIGHTS = os.urandom(20_000_000)  # several chunks
 LICENCE = b"MIT"
@@ -278,6 +284,8 @@ class Uploads:
         if request.method == "GET":
             return Response(status_code=204, headers=headers)
         if request.method == "PUT":
+            if digest_of(bytes(self.data)) != request.query_params["digest"]:
+                return JSONResponse({}, 400)
             self.blobs[request.query_params["digest"]] = bytes(self.data)
             self.etags.append(request.query_params.get("etag"))
             return Response(status_code=201)
@@ -318,6 +326,149 @@ def test_a_registry_of_ollamas_kind_is_told_the_sum_of_the_parts_sums(tmp_path):
         puller.push(f"{registry.host}/a/b")
         assert uploads.etags[2] is None
     assert uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
+
+
+# What an earlier push has left.
+
+
+def push_until(puller: Puller, name: str, count: int) -> None:
+    """Push, and go away as soon as so many bytes of the weights are there."""
+
+    async def leave() -> None:
+        services = await puller.services()
+        async with aclosing(push(services, TransferRequest(name))) as steps:
+            async for step in steps:
+                if step.digest == digest_of(WEIGHTS) and step.completed_bytes >= count:
+                    break
+        await services.remotes.close()
+
+    asyncio.run(leave())
+
+
+def counts_of(steps: list[Progress]) -> list[int]:
+    return [step.completed_bytes for step in steps if step.digest == digest_of(WEIGHTS)]
+
+
+def journals(puller: Puller) -> list[Path]:
+    return list((puller.store.root / "uploads").glob("push-*"))
+
+
+def test_a_later_push_to_a_real_registry_goes_on_where_an_earlier_one_was_left(tmp_path, address):
+    puller, name = patient(tmp_path, registry_at(address)), f"{address}/team/left"
+    make_model(puller, name, WEIGHTS)
+    push_until(puller, name, CHUNK_BYTES)
+    assert counts_of(puller.push(name)) == [CHUNK_BYTES, 2 * CHUNK_BYTES, len(WEIGHTS)]
+    assert journals(puller) == []
+    other = patient(tmp_path / "other", registry_at(address))
+    assert other.pull(name)[-1].status == "success"
+
+
+class Left:
+    """A push that has left the first chunk in a registry, whose uploads a test may spoil."""
+
+    def __init__(self, folder: Path, registry: FakeRegistry, **fields: bool) -> None:
+        self.uploads = Uploads()
+        self.uploads.is_rough = False
+        registry.bend = self.uploads.answer
+        self.registry = registry
+        self.name = f"{registry.host}/a/b"
+        self.puller = Puller(folder, plain(registry, **fields))
+        make_model(self.puller, self.name, WEIGHTS)
+        push_until(self.puller, self.name, CHUNK_BYTES)
+        assert len(journals(self.puller)) == 1
+
+    def push(self) -> list[int]:
+        """Push again, and return what is told of the weights."""
+        steps = self.puller.push(self.name)
+        assert steps[-1].status == "success"
+        assert self.uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
+        assert journals(self.puller) == []
+        return counts_of(steps)
+
+
+ALL_ANEW = [0, CHUNK_BYTES, 2 * CHUNK_BYTES, len(WEIGHTS)]
+
+
+def test_an_upload_that_the_registry_has_forgotten_begins_anew(tmp_path):
+    with fake_registry() as registry:
+        left = Left(tmp_path, registry)
+        answer = left.uploads.answer
+
+        async def forget(request: Request, response: Response) -> Response:
+            if request.method == "GET" and "/uploads/" in request.url.path:
+                return Response(status_code=404)
+            return await answer(request, response)
+
+        registry.bend = forget
+        assert left.push() == ALL_ANEW
+
+
+def test_an_upload_that_was_spoilt_meanwhile_begins_anew(tmp_path):
+    with fake_registry() as registry:
+        left = Left(tmp_path, registry)
+        left.uploads.data[0] ^= 1
+        assert left.push() == [CHUNK_BYTES, 2 * CHUNK_BYTES, *ALL_ANEW]
+
+
+@pytest.mark.parametrize("text", ["", "\xff", "nonsense", "https://elsewhere.example/v2/a/b/blobs/uploads/1"])
+def test_a_journal_of_no_sense_counts_as_none(tmp_path, text):
+    with fake_registry() as registry:
+        left = Left(tmp_path, registry)
+        journals(left.puller)[0].write_bytes(text.encode("latin-1"))
+        assert left.push() == ALL_ANEW
+
+
+def test_a_registry_of_ollamas_kind_gets_all_parts_anew(tmp_path):
+    with fake_registry() as registry:
+        left = Left(tmp_path, registry, ollama_key=True)
+        assert left.push() == ALL_ANEW
+        assert left.uploads.etags[0]
+
+
+def test_an_upload_that_another_push_is_busy_with_is_left_to_it(tmp_path):
+    with fake_registry() as registry:
+        left = Left(tmp_path, registry)
+        (kept,) = journals(left.puller)
+        base = f"{registry.base_url}/v2/a/b"
+        with left.puller.store.upload_journal(base, Digest.parse(digest_of(WEIGHTS))) as journal:
+            assert counts_of(left.puller.push(left.name)) == ALL_ANEW
+            assert journal.read() == kept.read_text() != ""
+
+
+def test_a_chunk_on_its_way_arrives_before_a_push_that_is_cancelled_ends(tmp_path):
+    uploads = Uploads()
+    uploads.is_rough = False
+
+    async def cancel(puller: Puller, name: str) -> None:
+        services = await puller.services()
+        pushing = asyncio.create_task(drain(push(services, TransferRequest(name))))
+        await asyncio.to_thread(reached.wait, 20)
+        pushing.cancel()
+        going_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await pushing
+        await services.remotes.close()
+
+    with fake_registry() as registry:
+        reached, going_on = threading.Event(), threading.Event()
+
+        async def answer(request: Request, response: Response) -> Response:
+            if request.method == "PATCH" and uploads.data:
+                reached.set()
+                await asyncio.to_thread(going_on.wait, 20)
+            return await uploads.answer(request, response)
+
+        registry.bend = answer
+        puller, name = Puller(tmp_path, plain(registry)), f"{registry.host}/a/b"
+        make_model(puller, name, WEIGHTS)
+        asyncio.run(cancel(puller, name))
+        assert len(uploads.data) == 2 * CHUNK_BYTES
+        assert counts_of(puller.push(name)) == [2 * CHUNK_BYTES, len(WEIGHTS)]
+
+
+async def drain(steps: AsyncIterator[Progress]) -> None:
+    async for _step in steps:
+        continue
 
 
 def test_an_upload_to_another_host_is_refused(tmp_path):
