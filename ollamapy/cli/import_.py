@@ -118,7 +118,8 @@ def take(client: Client, delivery: Delivery, model: Found, status: Progress) -> 
 def adopt(store: Store, delivery: Delivery, source: Store, name: ModelName) -> None:
     """Take a model of a store of Ollama's as it is: the same manifest, the same blobs."""
     stored, data = source.read_manifest_file(name)
-    delivery.send([source.open_blob(digest) for digest in stored.manifest.digests])
+    missing = [digest for digest in stored.manifest.digests if not store.has_blob(digest)]
+    delivery.send([source.open_blob(digest) for digest in missing])
     store.put_manifest(name, data)
 
 

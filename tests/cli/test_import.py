@@ -79,8 +79,8 @@ def test_those_named_are_taken_alone(machine: Command, daemon: Daemon) -> None:
 
 def test_a_name_that_nobody_has_is_told(machine: Command) -> None:
     done = machine("import", "nobody")
-    assert done.returncode == 3
-    assert done.stderr == "Error: model 'nobody:latest' not found; `ollamapy import --dry-run` lists what there is\n"
+    told = "Error: model 'nobody:latest' not found; `ollamapy import --dry-run` lists what there is\n"
+    assert (done.returncode, done.stderr) == (3, told)
 
 
 def test_a_file_that_is_refused_is_told_and_the_rest_taken(machine: Command, daemon: Daemon) -> None:
@@ -103,6 +103,16 @@ def test_a_model_of_ollamas_store_is_adopted_as_it_is(machine: Command, daemon: 
     assert daemon.store.read_manifest_file(name)[1] == theirs.read_manifest_file(name)[1]
     daemon.client.request("DELETE", "/api/delete", json={"model": OTHER})
     assert load_model(theirs, name).weights.read_bytes() == Q8
+
+
+def test_what_the_store_has_is_not_copied_from_ollamas(machine: Command, daemon: Daemon) -> None:
+    assert machine("import", OTHER).returncode == 0
+    theirs = Store(machine.home / ".ollama/models")
+    shutil.copytree(daemon.store.root, theirs.root)
+    theirs.copy_manifest(ModelName.parse(OTHER), ModelName.parse("second"))
+    done = machine("import", "second")
+    assert (done.returncode, done.stderr) == (0, "importing second:latest from Ollama\n")
+    assert weights(daemon, "second").read_bytes() == Q8
 
 
 def test_a_daemon_with_another_store_is_sent_the_files(machine: Command, daemon: Daemon, tmp_path: Path) -> None:
