@@ -66,6 +66,10 @@ class ModelName:
             raise InvalidNameError("invalid model name: too many '/'; expected [host/][namespace/]model[:tag]")
         defaults = [DEFAULT_HOST, DEFAULT_NAMESPACE]
         host, namespace, model = defaults[: 3 - len(parts)] + parts
+        if len(parts) == 2 and _PARTS["host"][0].fullmatch(namespace) and {".", ":"} & set(namespace):
+            raise InvalidNameError(
+                f"invalid model name: {namespace} is a host, after which namespace/model has to come"
+            )
         return cls(host, namespace, model, tag)
 
     def __str__(self) -> str:

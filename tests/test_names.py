@@ -49,6 +49,14 @@ def test_t19_refuses_what_is_outside_the_grammar(text: str) -> None:
         ModelName.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "host"), [("reg.example/tiny", "reg.example"), ("localhost:5000/t:v1", "localhost:5000")]
+)
+def test_a_host_without_a_namespace_is_told(text: str, host: str) -> None:
+    with pytest.raises(InvalidNameError, match=f"{host} is a host, after which namespace/model has to come"):
+        ModelName.parse(text)
+
+
 @pytest.mark.parametrize("part", ["", "..", "a/b", "a\n", "a\0", "a.", "~"])
 @pytest.mark.parametrize("position", range(4))
 def test_a_name_cannot_be_built_from_bad_parts(part: str, position: int) -> None:
