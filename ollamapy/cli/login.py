@@ -10,6 +10,7 @@ import sys
 
 from ollamapy.cli import render
 from ollamapy.cli.json_output import indented
+from ollamapy.cli.values import parse_registry
 from ollamapy.config import read_settings
 from ollamapy.errors import InvalidInputError
 from ollamapy.names import DEFAULT_HOST
@@ -37,7 +38,7 @@ def command(*, registry: str, username: str | None, password_stdin: bool, token_
       ollamapy login registry.example.com --username me
       ollamapy login hf.co --token-stdin < token.txt
     """
-    settings, host = read_settings(os.environ), registry.lower()
+    settings, host = read_settings(os.environ), parse_registry(registry)
     remotes = Remotes.of(settings)
     if host == DEFAULT_HOST and not (username or password_stdin or token_stdin):
         key = remotes.key().public_text
@@ -53,10 +54,10 @@ def command(*, registry: str, username: str | None, password_stdin: bool, token_
     kept_as = HUB_HOSTS[0] if _takes_token(host) else host
     is_checked = asyncio.run(_check(remotes, kept_as, credential))
     remotes.credentials.put(kept_as, credential)
-    done = indented({"logged_in": registry, "checked": is_checked})
-    render.line(done if as_json else f"logged in to {registry}")
+    done = indented({"logged_in": host, "checked": is_checked})
+    render.line(done if as_json else f"logged in to {host}")
     if not is_checked and not as_json:
-        render.note(f"{registry} asks nobody for credentials, so they could not be checked")
+        render.note(f"{host} asks nobody for credentials, so they could not be checked")
 
 
 def _takes_token(host: str) -> bool:

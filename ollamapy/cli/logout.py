@@ -7,6 +7,7 @@ import os
 
 from ollamapy.cli import render
 from ollamapy.cli.json_output import indented
+from ollamapy.cli.values import parse_registry
 from ollamapy.config import read_settings
 from ollamapy.errors import NotFoundError
 from ollamapy.names import DEFAULT_HOST
@@ -27,8 +28,8 @@ def command(*, registry: str, as_json: bool) -> None:
     Examples:
       ollamapy logout registry.example.com
     """
-    host = registry.lower()
+    host = parse_registry(registry)
     kept = CredentialsFile(read_settings(os.environ).credentials_file)
     if not kept.remove(HUB_HOSTS[0] if host in HUB_HOSTS else host):
-        raise NotFoundError(f"nobody is logged in to {registry}")
-    render.line(indented({"logged_out": registry}) if as_json else f"logged out of {registry}")
+        raise NotFoundError(f"nobody is logged in to {host}")
+    render.line(indented({"logged_out": host}) if as_json else f"logged out of {host}")

@@ -1,4 +1,4 @@
-"""Reads the values of options that ask a model: words, numbers, formats; pure."""
+"""Reads the values of arguments and options: words, numbers, formats; pure."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def parse_keep_alive(option: str, text: str | None) -> float | None:
         return None if text is None else parse_duration(text)
     except InvalidInputError as exc:
         raise InvalidInputError(f'invalid value "{text}" for {option}: write a duration such as 10m') from exc
+
+
+def parse_registry(text: str) -> str:
+    """Read the name of a registry, which may be given as its address: `https://Reg.Example/` is `reg.example`."""
+    return text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
 
 
 def parse_switch(option: str, text: str | None) -> bool:

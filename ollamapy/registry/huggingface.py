@@ -147,7 +147,8 @@ class HubRepository:
     def _refused(self) -> UnauthorizedError:
         return UnauthorizedError(
             f"unauthorized: {self.repository} does not exist, is private, or asks for its terms to be accepted; accept "
-            "them on the website, then start the daemon with HF_TOKEN set to a token of that account"
+            "them on the website, then give a token of that account to `ollamapy login hf.co`, or to the daemon as "
+            "HF_TOKEN"
         )
 
 

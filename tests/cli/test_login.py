@@ -54,6 +54,13 @@ def test_a_login_is_checked_kept_and_used(command: Command, registry: FakeRegist
     assert puller.pull(f"{registry.host}/me/tiny")[-1].status == "success"
 
 
+def test_a_registry_may_be_given_by_its_address(command: Command, registry: FakeRegistry) -> None:
+    words = ("--username", "me", "--password-stdin")
+    done = command("login", registry.base_url + "/", *words, stdin=SECRET)
+    assert (done.returncode, done.stdout) == (0, f"logged in to {registry.host}\n")
+    assert command("logout", registry.base_url.upper()).stdout == f"logged out of {registry.host}\n"
+
+
 def test_a_wrong_password_is_told_and_not_kept(command: Command, registry: FakeRegistry) -> None:
     done = command("login", registry.host, "--username", "me", "--password-stdin", stdin="wrong-secret")
     assert (done.returncode, done.stderr) == (9, "Error: unauthorized: access denied\n")
