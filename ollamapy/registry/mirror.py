@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 from ollamapy.errors import RegistryError, RegistryUnavailableError, RemoteNotFoundError
 from ollamapy.names import Digest
-from ollamapy.registry.address import origin
 from ollamapy.registry.client import Repository
 from ollamapy.registry.http import Reply
 from ollamapy.registry.retries import RETRIED_STATUSES
@@ -72,8 +72,8 @@ class MirroredRepository:
 
     def _leave_mirror(self, why: str) -> None:
         if not self.notes:
-            self.notes = (f"{self._complaint(why)}; asking {origin(self._upstream.base_url)[1]}",)
+            self.notes = (f"{self._complaint(why)}; asking {urlsplit(self._upstream.base_url).netloc}",)
             log.warning("%s", self.notes[0])
 
     def _complaint(self, why: str) -> str:
-        return f"the mirror {origin(self._mirror.base_url)[1]} fails: {why}"
+        return f"the mirror {urlsplit(self._mirror.base_url).netloc} fails: {why}"
