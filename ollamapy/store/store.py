@@ -18,7 +18,7 @@ from ollamapy.store.place import OnBytes, Placed, place_file
 from ollamapy.store.prune import prune_blobs, unused_blobs
 from ollamapy.store.pulled import note_pulled, read_pulled
 from ollamapy.store.translations import read_translation, write_translation
-from ollamapy.store.upload_journal import UploadJournal, open_journal
+from ollamapy.store.upload_journal import WAIT_SECONDS, UploadJournal, open_journal
 from ollamapy.store.uploads import locked
 
 MAX_TEXT_BYTES = 8 << 20
@@ -106,9 +106,11 @@ class Store:
         """Delete an unfinished blob that nobody is writing, and tell whether that was done."""
         return remove_partial(self.root, digest)
 
-    def upload_journal(self, repository: str, digest: Digest) -> AbstractContextManager[UploadJournal]:
+    def upload_journal(
+        self, repository: str, digest: Digest, wait_seconds: float = WAIT_SECONDS
+    ) -> AbstractContextManager[UploadJournal]:
         """Return what remembers where the upload of a blob to a repository (its URL) goes on; for a `with` block."""
-        return open_journal(self.root, repository, digest)
+        return open_journal(self.root, repository, digest, wait_seconds)
 
     def check_space(self, wanted: Iterable[tuple[Digest, int]]) -> None:
         """Raise DiskFullError if blobs of these digests and sizes would not fit beside what is there already."""

@@ -2,8 +2,9 @@
 
     uploads/push-<hex>   the address at which the registry takes the rest; <hex> stands for the blob and the repository
 
-The file is locked while someone sends that blob there; who finds it locked begins an upload of their own. All of this
-is a help and no need: where the store can't be written, a push goes without it.
+The file is locked while someone sends that blob there; who finds it locked waits a little, as a push that was cancelled
+may be about to end, and then begins an upload of their own. All of this is a help and no need: where the store can't be
+written, a push goes without it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from ollamapy.store.layout import FILE_MODE, UPLOADS, names_in, open_folder, rea
 from ollamapy.store.uploads import remove_upload
 
 MAX_ADDRESS_BYTES = 16 << 10
+WAIT_SECONDS = 6.0
+POLL_SECONDS = 0.1
 KEPT_SECONDS = 7 * 86_400  # about as long as registries keep uploads that nobody goes on with
 _JOURNAL = re.compile(r"push-[0-9a-f]{64}")
 
@@ -47,27 +50,40 @@ class UploadJournal:
 
 
 @contextmanager
-def open_journal(root: Path, repository: str, digest: Digest) -> Iterator[UploadJournal]:
-    """Yield the journal of a blob on its way to a repository (its URL); blocks. One without an address is deleted."""
+def open_journal(root: Path, repository: str, digest: Digest, wait_seconds: float) -> Iterator[UploadJournal]:
+    """Yield the journal of a blob on its way to a repository (its URL); one without an address is deleted at the end.
+
+    Blocks, for `wait_seconds` at most while another push has it.
+    """
     name = f"push-{Digest.of(f'{repository} {digest}'.encode()).hex}"
     with ExitStack() as stack:
         file = None
         with suppress(OSError):
             folder = stack.enter_context(open_folder(root, UPLOADS, create=True))
             _sweep(folder, time.time() - KEPT_SECONDS)
-            file = _lock(stack, folder, name)
+            file = _lock(stack, folder, name, time.monotonic() + wait_seconds)
         yield UploadJournal(file)
         with suppress(OSError):
             if file is not None and not os.fstat(file).st_size:
                 remove_upload(folder, name)
 
 
-def _lock(stack: ExitStack, folder: int, name: str) -> int | None:
-    """Open a file for the duration of a stack and lock it; None where another push has it, or has just deleted it."""
+def _lock(stack: ExitStack, folder: int, name: str, until: float) -> int | None:
+    """Open a file for the duration of a stack and lock it, until a moment at most; None where it was deleted meanwhile.
+
+    Raises OSError where it stays locked.
+    """
     file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=folder)
     stack.callback(os.close, file)
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file if os.fstat(file).st_nlink else None
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(POLL_SECONDS)
+        else:
+            return file if os.fstat(file).st_nlink else None
 
 
 def _sweep(folder: int, older_than: float) -> None:

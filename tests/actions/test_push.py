@@ -425,16 +425,6 @@ def test_a_registry_of_ollamas_kind_gets_all_parts_anew(tmp_path):
         assert left.uploads.etags[0]
 
 
-def test_an_upload_that_another_push_is_busy_with_is_left_to_it(tmp_path):
-    with fake_registry() as registry:
-        left = Left(tmp_path, registry)
-        (kept,) = journals(left.puller)
-        base = f"{registry.base_url}/v2/a/b"
-        with left.puller.store.upload_journal(base, Digest.parse(digest_of(WEIGHTS))) as journal:
-            assert counts_of(left.puller.push(left.name)) == ALL_ANEW
-            assert journal.read() == kept.read_text() != ""
-
-
 def test_a_chunk_on_its_way_arrives_before_a_push_that_is_cancelled_ends(tmp_path):
     uploads = Uploads()
     uploads.is_rough = False

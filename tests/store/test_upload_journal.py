@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,22 @@ def test_what_is_done_leaves_no_file(store: Store) -> None:
 def test_who_comes_second_keeps_nothing_and_disturbs_nobody(store: Store) -> None:
     with store.upload_journal(REPOSITORY, DIGEST) as first:
         first.write(ADDRESS)
-        with store.upload_journal(REPOSITORY, DIGEST) as second:
+        with store.upload_journal(REPOSITORY, DIGEST, wait_seconds=0) as second:
             assert second.read() == ""
             second.write("https://elsewhere")
         assert first.read() == ADDRESS
+
+
+def test_who_comes_while_another_push_ends_goes_on_with_its_upload(store: Store) -> None:
+    def take() -> str:
+        with store.upload_journal(REPOSITORY, DIGEST, wait_seconds=60) as journal:
+            return journal.read()
+
+    with ThreadPoolExecutor() as threads:
+        with store.upload_journal(REPOSITORY, DIGEST) as first:
+            taking = threads.submit(take)
+            first.write(ADDRESS)
+        assert taking.result() == ADDRESS
 
 
 def test_what_nobody_went_on_with_for_long_is_deleted(store: Store) -> None:
