@@ -112,18 +112,26 @@ class _RawLayer(msgspec.Struct):
 class _RawManifest(msgspec.Struct):
     config: _RawLayer
     layers: list[_RawLayer] | None = None
+
+
+class _Kind(msgspec.Struct):
+    """What tells a list of manifests, which need not name its own type."""
+
     media_type: str = msgspec.field(name="mediaType", default="")
+    manifests: msgspec.Raw = msgspec.Raw()
 
 
 _decoder = msgspec.json.Decoder(_RawManifest)
+_kind_decoder = msgspec.json.Decoder(_Kind)
 
 
 def parse_manifest(data: bytes) -> Manifest:
     """Parse a manifest; raises ManifestError for one that is malformed, of another type, or absurdly large."""
     try:
-        raw = _decoder.decode(data)
-        if raw.media_type not in ("", MANIFEST_TYPE, OCI_MANIFEST_TYPE):
+        kind = _kind_decoder.decode(data)
+        if bytes(kind.manifests) or kind.media_type not in ("", MANIFEST_TYPE, OCI_MANIFEST_TYPE):
             raise ManifestError("this kind of manifest is not supported: it lists several models")
+        raw = _decoder.decode(data)
         layers = raw.layers or []
         if len(layers) > MAX_LAYERS:
             raise ManifestError(f"the manifest has {len(layers)} layers; at most {MAX_LAYERS} are possible")

@@ -210,4 +210,4 @@ def _decode(data: bytes, kind: type[T], name: ModelName, what: str) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ManifestError(f"the {what} of model '{name}' is malformed ({exc}); create or pull it again") from exc
+        raise ManifestError(f"model '{name}' is damaged (its {what}: {exc}); create or pull it again") from exc

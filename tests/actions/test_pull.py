@@ -288,7 +288,8 @@ BAD_MANIFESTS = {
     "huge size": bent_manifest(layers=[{**layer(b"x"), "size": 1 << 62}]),
     "size beyond 64 bits": bent_manifest(layers=[{**layer(b"x"), "size": 1 << 70}]),
     "unknown media type": bent_manifest(layers=[layer(b"x", "application/unknown")]),
-    "a list of manifests": bent_manifest(mediaType="application/vnd.oci.image.index.v1+json"),
+    "another type of manifest": bent_manifest(mediaType="application/vnd.oci.image.index.v1+json"),
+    "a list of manifests": json.dumps({"schemaVersion": 2, "manifests": []}).encode(),
     "deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "no JSON": b"<html>",
     "not UTF-8": b'{"config":"\xff"}',
@@ -304,6 +305,14 @@ def test_a_manifest_of_no_sense_ends_the_pull(registry, puller, data):
         puller.pull(name_of(registry))
     assert str(puller.store.root) not in failed.value.message
     assert puller.tree() == {}
+
+
+@pytest.mark.parametrize("media_type", ["", "application/vnd.oci.image.index.v1+json"])
+def test_a_list_of_manifests_is_told_as_what_it_is(registry, puller, media_type):
+    data = {"schemaVersion": 2, "manifests": [layer(b"x")], **({"mediaType": media_type} if media_type else {})}
+    registry.manifests["me/tiny:latest"] = json.dumps(data).encode()
+    with pytest.raises(TransferError, match="it lists several models"):
+        puller.pull(name_of(registry))
 
 
 def test_html_in_place_of_a_manifest_ends_the_pull(registry, puller):

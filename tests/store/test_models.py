@@ -107,14 +107,14 @@ def test_a_model_without_weights_is_unsupported(
 )  # fmt: skip
 def test_a_malformed_layer_is_told(media_type: str, content: bytes, store: Store, make_model: MakeModel) -> None:
     make_model(layers=(WEIGHTS, (media_type, content)))
-    with pytest.raises(ManifestError, match="of model 'tiny:latest' is malformed"):
+    with pytest.raises(ManifestError, match="model 'tiny:latest' is damaged"):
         load_model(store, NAME)
 
 
 @pytest.mark.parametrize("config", [b"", b"x", b"[]", b'{"model_family":5}', b'{"capabilities":"x"}', b"\xff"])
 def test_a_malformed_config_is_told(config: bytes, store: Store, make_model: MakeModel) -> None:
     make_model(config=config)
-    with pytest.raises(ManifestError, match="configuration of model 'tiny:latest' is malformed"):
+    with pytest.raises(ManifestError, match=r"model 'tiny:latest' is damaged \(its configuration: "):
         load_model(store, NAME)
 
 
