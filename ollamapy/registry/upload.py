@@ -31,6 +31,7 @@ from ollamapy.registry.throttle import Throttle
 
 CHUNK_BYTES = 8 << 20
 RESTARTS = 3
+FORGOTTEN = (400, 404, 405, 410, 416)  # of registries that can't tell how far an upload is, or won't go on with it
 LEAVE_SECONDS = 5.0  # what a chunk on its way is given to arrive when the push is cancelled
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 
@@ -197,6 +198,8 @@ class Upload:
     async def _resume(self, url: str) -> tuple[str, int]:
         """Ask how far the registry is."""
         async with self._repository.request("GET", url, follow=False) as reply:
+            if reply.status in FORGOTTEN:
+                raise RemoteNotFoundError("the registry can't go on with an upload")
             expect(reply, 204, 202)
             match = _RANGE.fullmatch(reply.header("range"))
             # an empty upload is told as 0-0, as if there were a byte

@@ -310,6 +310,24 @@ def test_an_upload_goes_on_where_the_registry_says_that_it_broke(tmp_path):
     assert uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
 
 
+@pytest.mark.parametrize("status", [400, 404, 416])
+def test_a_registry_that_can_not_go_on_with_a_broken_upload_gets_the_blob_anew(tmp_path, status):
+    uploads = Uploads()
+
+    async def forget(request: Request, response: Response) -> Response:
+        if request.method == "GET" and "/uploads/" in request.url.path:
+            uploads.is_rough = False
+            return Response(status_code=status)
+        return await uploads.answer(request, response)
+
+    with fake_registry() as registry:
+        registry.bend = forget
+        puller = Puller(tmp_path, plain(registry))
+        make_model(puller, f"{registry.host}/a/b", WEIGHTS)
+        assert puller.push(f"{registry.host}/a/b")[-1].status == "success"
+    assert uploads.blobs[digest_of(WEIGHTS)] == WEIGHTS
+
+
 def test_a_registry_of_ollamas_kind_is_told_the_sum_of_the_parts_sums(tmp_path):
     uploads = Uploads()
     uploads.is_rough = False
