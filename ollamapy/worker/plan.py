@@ -15,6 +15,7 @@ MOST_SCORED = 64  # tokens of a prompt in one step whose logits are all kept: ea
 MOST_FORCED = 32  # tokens of one sequence and step: the other streams wait for them
 TYPICAL_CHUNK = 64
 STRETCH = 1.8
+CROWD = 4  # several requests that wait are one where no more than so many stream for each
 LONGEST_STEP_SECONDS = 1.0
 
 
@@ -133,16 +134,15 @@ class StepBudget:
     def tokens(self, n_decoding: int, n_waiting: int, n_batch: int) -> int:
         """Return the prompt tokens that the next step may take.
 
-        The more requests wait for their first token, compared with those that stream, the more of the step is theirs.
+        One request that waits among streams is held up for their sake; a crowd, as of requests that came together, is
+        not: until all of them stream, each step brings tokens for a few only.
         """
+        is_crowd = n_waiting >= n_decoding or (n_waiting > 1 and CROWD * n_waiting >= n_decoding)
         if self.token_seconds is None or self.token_seconds <= 0:
-            return n_batch if n_waiting >= n_decoding else min(n_batch, 4 * MIN_CHUNK)
-        if n_waiting >= n_decoding:
-            seconds = LONGEST_STEP_SECONDS
-        else:
-            pressure = max(1.0, 4 * n_waiting / n_decoding)
-            seconds = (STRETCH - 1) * pressure * (self.decode_seconds or LONGEST_STEP_SECONDS / STRETCH)
-            seconds = min(seconds, LONGEST_STEP_SECONDS)
+            return n_batch if is_crowd else min(n_batch, 4 * MIN_CHUNK)
+        seconds = LONGEST_STEP_SECONDS
+        if not is_crowd and self.decode_seconds is not None:
+            seconds = min((STRETCH - 1) * self.decode_seconds, seconds)
         return max(MIN_CHUNK, min(n_batch, int(seconds / self.token_seconds)))
 
     def after(self, seconds: float, n_decoding: int, n_prefill: int) -> StepBudget:

@@ -64,6 +64,13 @@ def test_short_prompts_teach_little() -> None:
     assert budget.after(0.05, 0, 2).tokens(0, 1, 512) > 0.8 * budget.tokens(0, 1, 512)
 
 
-def test_many_who_wait_get_more_of_a_step_than_one() -> None:
+@pytest.mark.parametrize(("n_decoding", "n_waiting"), [(2, 14), (11, 5), (8, 2), (1, 1)])
+def test_a_crowd_that_waits_gets_as_much_of_a_step_as_where_nobody_streams(n_decoding: int, n_waiting: int) -> None:
     budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
-    assert budget.tokens(2, 1, 512) < budget.tokens(2, 14, 512) <= budget.tokens(0, 14, 512)
+    assert budget.tokens(n_decoding, n_waiting, 512) == budget.tokens(0, 1, 512)
+
+
+@pytest.mark.parametrize(("n_decoding", "n_waiting"), [(2, 1), (16, 1), (16, 3)])
+def test_few_who_wait_among_streams_get_less(n_decoding: int, n_waiting: int) -> None:
+    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
+    assert budget.tokens(n_decoding, n_waiting, 512) < budget.tokens(0, 1, 512)
