@@ -14,10 +14,10 @@ from typing import cast
 import msgspec
 
 from ollamapy import wire
+from ollamapy.config import worker_environment
 from ollamapy.errors import LoadError, RunnerError, WorkerTimeoutError
 from ollamapy.runner.frames import FrameSplitter
 from ollamapy.runner.log import LogTail
-from ollamapy.runner.waiting import worker_environment
 
 LINGER_SECONDS = 1.0  # how long the pipes of a worker that is gone may stay open
 

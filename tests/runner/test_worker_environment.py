@@ -7,20 +7,14 @@ import sys
 import pytest
 
 from ollamapy import wire
+from ollamapy.config import worker_environment
 from ollamapy.runner.process import Listener, spawn_worker
-from ollamapy.runner.waiting import SPIN_COUNT, worker_environment
 
 TELL = """
 import os
 from ollamapy import wire
 os.write(1, wire.encode_frame(wire.Text(0, os.environ.get("GOMP_SPINCOUNT", ""))))
 """
-
-
-def test_threads_sleep_soon_unless_the_user_chose_how_they_wait() -> None:
-    assert worker_environment({"HOME": "/h"}) == {"HOME": "/h", "GOMP_SPINCOUNT": str(SPIN_COUNT)}
-    for chosen in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}):
-        assert worker_environment(chosen) == chosen
 
 
 @pytest.mark.anyio
