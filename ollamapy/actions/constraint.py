@@ -25,8 +25,9 @@ MAX_SCHEMA_BYTES = 1 << 20
 MOST_PLAIN_BYTES = 32 << 10
 COSTLY = (b'"pattern"', b'"patternProperties"', b'"multipleOf"', b'"allOf"')  # intersections of automata, long division
 ANY_OBJECT = {"type": "object"}
-# A model that likes blanks could otherwise fill its whole answer with them.
-GUIDANCE = {"whitespace_pattern": r"[ \n\t]{1,64}"}
+# A model that likes blanks could otherwise fill its whole answer with them: one, or new lines and what indents them.
+# Source: llama.cpp common/json-schema-to-grammar.cpp, SPACE_RULE
+GUIDANCE = {"whitespace_pattern": r" |\n{1,2}[ \t]{0,20}"}
 CALL_GUIDANCE = {
     "whitespace_flexible": False,
     "item_separator": ", ",
