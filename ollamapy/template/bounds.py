@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from jinja2.utils import Namespace
 
@@ -45,25 +45,26 @@ class Bounds:
 class Meter:
     """Counts what one rendering uses; raises TemplateError as soon as a bound is exceeded."""
 
-    __slots__ = ("_deadline", "_left", "_output", "bounds")
+    __slots__ = ("_clock", "_deadline", "_left", "_look_at", "_output", "bounds")
 
     def __init__(self, bounds: Bounds, deadline: Deadline | None = None) -> None:
         self.bounds = bounds
         self._deadline = deadline or Deadline(bounds.seconds)
+        self._clock, self._look_at = self._deadline.clock, self._deadline.look_at
         self._left = bounds.work_bytes
         self._output = bounds.output_chars
 
     def step(self) -> None:
         """Count one loop step or call."""
         self._left -= STEP_BYTES
-        if self._left < 0 or self._deadline.has_passed():
-            self._exceeded()
+        if self._left < 0 or self._clock() > self._look_at:
+            self._look()
 
     def charge(self, size_bytes: int) -> None:
         """Count memory that was made."""
         self._left -= size_bytes
         if self._left < 0:
-            self._exceeded()
+            self._look()
 
     def stepped(self, value: Any) -> Any:
         """Count one step and return the value."""
@@ -75,7 +76,7 @@ class Meter:
         text = value if type(value) is str else self.text(value)
         self._left -= len(text) + 8
         if self._left < 0:
-            self._exceeded()
+            self._look()
         return text
 
     def compared(self, value: Any) -> Any:
@@ -84,10 +85,12 @@ class Meter:
             self.measure(value)
         return value
 
-    def _exceeded(self) -> NoReturn:
+    def _look(self) -> None:
         if self._left < 0:
             raise TemplateError(f"the chat template used more than {self.bounds.work_bytes >> 20} MiB of memory")
-        raise TemplateError(f"the chat template ran for more than {self.bounds.seconds:g} seconds")
+        if self._deadline.has_passed():
+            raise TemplateError(f"the chat template ran for more than {self.bounds.seconds:g} seconds")
+        self._look_at = self._deadline.look_at
 
     def output(self, n_chars: int) -> None:
         """Count text of the result."""
@@ -120,9 +123,9 @@ class Meter:
         kind = type(value)
         if kind is str:
             self._left -= STEP_BYTES + len(value) * (1 if value.isascii() else 4)
-            if self._left < 0 or self._deadline.has_passed() or len(value) > self.bounds.value_chars:
+            if self._left < 0 or self._clock() > self._look_at or len(value) > self.bounds.value_chars:
                 self.check_chars(len(value))
-                self._exceeded()
+                self._look()
             return value
         self.step()
         if kind is int:
@@ -179,7 +182,7 @@ class Meter:
         if nodes > self.bounds.walk_nodes:
             raise TemplateError(f"the chat template walks over more than {self.bounds.walk_nodes} values at once")
         self.check_chars(chars)
-        if self._deadline.has_passed():
+        if self._clock() > self._look_at:
             self.step()
 
     def text(self, value: Any) -> str:
