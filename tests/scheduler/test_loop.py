@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
+from ollamapy.config import Settings
 from ollamapy.errors import (
     LoadError,
     ModelRestingError,
@@ -29,17 +30,12 @@ from tests.scheduler.specs import make_spec
 
 pytestmark = pytest.mark.anyio
 A, B, C = make_spec("a"), make_spec("b"), make_spec("c")
+SETTINGS = Settings(max_queue=4)
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@dataclass(frozen=True)
-class Settings:
-    keep_alive_seconds: float = 300.0
-    max_queue: int = 4
 
 
 class Caller:
@@ -70,7 +66,7 @@ class Stage:
     def __init__(self, max_loaded: int = 1, settings: Settings | None = None) -> None:
         self.clock = FakeClock()
         self.runners: list[FakeRunner] = []
-        self.scheduler = Scheduler(settings or Settings(), self._launch, self.clock, max_loaded=max_loaded)
+        self.scheduler = Scheduler(settings or SETTINGS, self._launch, self.clock, max_loaded=max_loaded)
 
     def _launch(self, spec: LoadSpec) -> FakeRunner:
         self.runners.append(FakeRunner(spec))
@@ -617,7 +613,7 @@ class Surveyed(Stage):
         self.surveys: list[asyncio.Future[Machine]] = []
         self.prepared: list[str] = []
         self.scheduler = Scheduler(
-            Settings(),
+            SETTINGS,
             self._launch,
             self.clock,
             max_loaded=0,

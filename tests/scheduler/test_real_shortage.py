@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ollamapy import wire
+from ollamapy.config import Settings
 from ollamapy.gguf import read_header
 from ollamapy.runner.launch import WORKER_COMMAND, WorkerPool
 from ollamapy.runner.runner import Runner
@@ -35,12 +36,6 @@ runpy.run_module("ollamapy.worker", run_name="__main__")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@dataclass(frozen=True)
-class Settings:
-    keep_alive_seconds: float = 300.0
-    max_queue: int = 64
 
 
 async def address_space_bytes() -> int:

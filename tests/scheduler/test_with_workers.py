@@ -7,11 +7,11 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 
 from ollamapy import wire
+from ollamapy.config import Settings
 from ollamapy.errors import WorkerExitedError
 from ollamapy.runner.launch import WorkerPool
 from ollamapy.runner.runner import Runner
@@ -26,12 +26,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@dataclass(frozen=True)
-class Settings:
-    keep_alive_seconds: float = 300.0
-    max_queue: int = 64
 
 
 class Service:
