@@ -238,7 +238,8 @@ class Engine:
         n_batch = self._llama.n_batch
         while self._running:
             decoding, prompts = split(self._running)
-            budget = self._budget.tokens(len(decoding), len(prompts) + len(self._waiting), n_batch)
+            waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
+            budget = self._budget.tokens(len(decoding), waiting, n_batch)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
                 return self._with_drafts(plan) if plan.parts else None
