@@ -47,6 +47,6 @@ async def _serve(settings: Settings) -> None:
     pool.warm()
     await pool.wait_spare()
     try:
-        await importlib.import_module("ollamapy.server.app").serve(settings, pool, inherited)
+        await importlib.import_module("ollamapy.server.daemon").serve(settings, pool, inherited)
     finally:
         await pool.close()

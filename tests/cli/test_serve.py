@@ -14,7 +14,7 @@ from ollamapy.cli.serve import command
 
 class Watch:
     def find_spec(self, name, path=None, target=None):
-        if name == "ollamapy.server.app":
+        if name == "ollamapy.server.daemon":
             ids = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
             files = {file.readlink() for pid in ids for file in Path(f"/proc/{pid}/fd").iterdir()}
             print(*[Path(f"/proc/{pid}/cmdline").read_text() for pid in ids], flush=True)

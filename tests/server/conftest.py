@@ -13,7 +13,7 @@ import pytest
 
 from ollamapy.config import HostAddress, Settings
 from ollamapy.runner.launch import WORKER_COMMAND, WorkerPool
-from ollamapy.server.app import DaemonServer, bind, build_server
+from ollamapy.server.daemon import DaemonServer, bind, build_server
 from ollamapy.store import Store
 from tests.fakes.worker import fake_worker_command
 

@@ -13,8 +13,8 @@ import pytest
 from ollamapy.config import HostAddress, Settings
 from ollamapy.errors import ConfigError, ServiceError, StoreError
 from ollamapy.runner.launch import WorkerPool
-from ollamapy.server.app import bind, serve
 from ollamapy.server.application import build_routes
+from ollamapy.server.daemon import bind, serve
 from ollamapy.server.guard import PUBLIC_PATHS
 from tests.fakes.worker import fake_worker_command
 from tests.server.conftest import running
