@@ -10,12 +10,13 @@ from typing import Protocol
 
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError, OllamapyError
+from ollamapy.worker.budget import StepBudget
 from ollamapy.worker.cells import CellPool, committed_cells
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
 from ollamapy.worker.pictures import Picture, Retina
-from ollamapy.worker.plan import Plan, Slice, StepBudget, fill_batch, plan_batch, split
+from ollamapy.worker.plan import Plan, Slice, fill_batch, plan_batch, split
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculator import Speculator
@@ -364,8 +365,9 @@ class Engine:
         self._queue(sequence)
 
     def _learn(self, plan: Plan, seconds: float, n_accepted: int) -> None:
-        if plan.n_prefill or plan.n_rows == plan.n_decoding:
-            self._budget = self._budget.after(seconds, plan.n_decoding, plan.n_prefill)
+        if plan.n_decoding or plan.n_prefill:
+            has_guesses = plan.n_rows > plan.n_decoding + plan.n_prefill
+            self._budget = self._budget.after(seconds, plan.n_decoding, plan.n_prefill, has_guesses=has_guesses)
         if self._speculator is not None and not plan.n_prefill:
             self._speculator.learn(plan, n_accepted, seconds)
 

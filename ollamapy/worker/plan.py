@@ -1,24 +1,16 @@
-"""Which tokens go into the next decode: a pure decision over the running sequences, and the budget it works within."""
+"""Which tokens go into the next decode: a pure decision over the running sequences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass, replace
 
 import msgspec
 
 from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
-MIN_CHUNK = 4
 MOST_SCORED = 64  # tokens of a prompt in one step whose logits are all kept: each has a row of the vocabulary's size
 MOST_FORCED = 32  # tokens of one sequence and step: the other streams wait for them
-LARGE_CHUNK = 64  # llama.cpp's attention on a CPU takes so many rows together; a token of fewer costs more
-STRETCH = 1.8
-CROWD = 8  # several requests that wait are one where no more than so many stream for each,
-CROWD_SECONDS = 20.0  # and where what they wait for takes no longer
-SWIFT_STEP_SECONDS = 0.06  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
-LONGEST_STEP_SECONDS = 1.0
 
 
 class Slice(msgspec.Struct, frozen=True, eq=False):
@@ -119,60 +111,3 @@ def fill_batch(batch: Batch, parts: Rows[Slice]) -> None:
     batch.positions[:n_rows] = positions
     batch.sequences[:n_rows] = sequences
     batch.wants_logits[:n_rows] = wants_logits
-
-
-@dataclass(frozen=True, slots=True)
-class StepBudget:
-    """Prefill tokens per step, so that running streams feel another's prompt little.
-
-    `decode_seconds` is a moving average of steps without prefill. `token_seconds` is one of what a prompt token costs
-    in a large chunk (short prompts count less: they pay for reading the weights), `small_token_seconds` of what it adds
-    to a step of streams in a small one: on a CPU far more, behind a long context. None until measured.
-
-    With streams running, a step may take about `STRETCH` times a pure decode step, or `SWIFT_STEP_SECONDS`; without, it
-    is bounded so that a cancelled request leaves soon.
-    """
-
-    decode_seconds: float | None = None
-    token_seconds: float | None = None
-    small_token_seconds: float | None = None
-
-    def tokens(self, n_decoding: int, waiting: Rows[int], n_batch: int) -> int:
-        """Return the prompt tokens that the next step may take; `waiting` has what is left of each prompt.
-
-        One request that waits among streams is held up for their sake. A crowd with short prompts, as of requests that
-        came together, is not: in small chunks they would take longer in sum.
-        """
-        if not self.token_seconds:
-            return n_batch if not n_decoding or len(waiting) > 1 else min(n_batch, LARGE_CHUNK)
-        if not n_decoding or self.decode_seconds is None or self._is_crowd(n_decoding, waiting, self.token_seconds):
-            chunk = int(LONGEST_STEP_SECONDS / self.token_seconds)
-        else:
-            beside = max((STRETCH - 1) * self.decode_seconds, SWIFT_STEP_SECONDS - self.decode_seconds)
-            chunk = self._chunk_beside(min(beside, LONGEST_STEP_SECONDS), self.token_seconds)
-        return max(MIN_CHUNK, min(n_batch, chunk))
-
-    def _is_crowd(self, n_decoding: int, waiting: Rows[int], token_seconds: float) -> bool:
-        are_several = len(waiting) > 1 and CROWD * len(waiting) >= n_decoding
-        return are_several and sum(waiting) * token_seconds <= CROWD_SECONDS
-
-    def _chunk_beside(self, seconds: float, token_seconds: float) -> int:
-        """Return the tokens that add so much to a step of streams."""
-        large = int(seconds / token_seconds)
-        if large >= LARGE_CHUNK or not self.small_token_seconds:
-            return large
-        return min(int(seconds / self.small_token_seconds), LARGE_CHUNK)
-
-    def after(self, seconds: float, n_decoding: int, n_prefill: int) -> StepBudget:
-        """Return the budget that has learned from a step of that composition."""
-        if n_prefill == 0:
-            return replace(self, decode_seconds=_blend(self.decode_seconds, seconds))
-        beyond = max(seconds - (self.decode_seconds or 0.0), 0.0) if n_decoding else seconds
-        if n_decoding and n_prefill < LARGE_CHUNK:
-            return replace(self, small_token_seconds=_blend(self.small_token_seconds, beyond / n_prefill))
-        weight = min(1.0, n_prefill / LARGE_CHUNK)
-        return replace(self, token_seconds=_blend(self.token_seconds, beyond / n_prefill, weight))
-
-
-def _blend(average: float | None, sample: float, weight: float = 1.0) -> float:
-    return sample if average is None else average + 0.2 * weight * (sample - average)

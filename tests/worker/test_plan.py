@@ -3,9 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from ollamapy.worker.plan import LARGE_CHUNK, MIN_CHUNK, MOST_SCORED, Plan, StepBudget, plan_batch, split
+from ollamapy.worker.plan import MOST_SCORED, Plan, plan_batch, split
 
 
 def sequence(n_left: int, *, decoding: bool = False, scored: bool = False) -> Any:
@@ -44,60 +42,3 @@ def test_a_prompt_whose_logits_are_all_wanted_comes_in_small_pieces() -> None:
 
 def test_nobody_to_run_plans_nothing() -> None:
     assert plan_batch([], [], 512, 512).parts == []
-
-
-@pytest.mark.parametrize("n_decoding", [0, 4])
-def test_the_budget_shrinks_when_prompt_tokens_are_dear(n_decoding: int) -> None:
-    budget = StepBudget().after(0.02, 4, 0)
-    cheap = budget.after(0.1, 0, 512).tokens(n_decoding, [100], 512)
-    dear = budget.after(10.0, 0, 512).tokens(n_decoding, [100], 512)
-    assert MIN_CHUNK <= dear < cheap <= 512
-
-
-def test_a_step_with_streams_takes_fewer_prompt_tokens_than_one_without() -> None:
-    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
-    assert budget.tokens(4, [100], 512) < budget.tokens(0, [100], 512)
-
-
-def test_short_prompts_teach_little() -> None:
-    budget = StepBudget().after(1.0, 0, 512)
-    assert budget.after(0.05, 0, 2).tokens(0, [100], 512) > 0.8 * budget.tokens(0, [100], 512)
-
-
-def test_a_prompt_whose_tokens_are_dear_in_small_chunks_holds_no_stream_up() -> None:
-    budget = StepBudget().after(0.06, 4, 0).after(1.0, 0, 256)  # 4 ms for a token among many
-    alone, n_tokens = budget.tokens(0, [100], 512), 0
-    for _ in range(8):
-        n_tokens = budget.tokens(4, [100], 512)
-        budget = budget.after(0.06 + 0.012 * n_tokens, 4, n_tokens)  # 12 ms among few
-    assert 0.06 + 0.012 * n_tokens <= 2 * 0.06
-    assert budget.tokens(0, [100], 512) == alone
-
-
-def test_where_a_large_chunk_is_due_a_small_one_says_nothing() -> None:
-    budget = StepBudget().after(0.02, 4, 0).after(0.05, 0, 512).after(0.03, 4, 10)
-    assert budget.tokens(4, [100], 512) > LARGE_CHUNK
-
-
-@pytest.mark.parametrize(("n_decoding", "n_waiting"), [(2, 14), (11, 5), (16, 2), (1, 3)])
-def test_a_crowd_that_waits_gets_as_much_of_a_step_as_where_nobody_streams(n_decoding: int, n_waiting: int) -> None:
-    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
-    assert budget.tokens(n_decoding, [100] * n_waiting, 512) == budget.tokens(0, [100], 512)
-
-
-@pytest.mark.parametrize(("n_decoding", "n_waiting"), [(1, 1), (2, 1), (16, 1), (40, 3)])
-def test_few_who_wait_among_streams_get_less(n_decoding: int, n_waiting: int) -> None:
-    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
-    assert budget.tokens(n_decoding, [100] * n_waiting, 512) < budget.tokens(0, [100], 512)
-
-
-def test_a_crowd_with_long_prompts_would_hold_the_streams_up_for_long() -> None:
-    budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
-    assert budget.tokens(4, [6000, 6000], 512) == budget.tokens(4, [6000], 512)
-
-
-def test_beside_streams_faster_than_anyone_reads_a_step_need_not_be_shorter() -> None:
-    cheap = StepBudget().after(1.0, 0, 2000)
-    quick, slow = cheap.after(0.005, 1, 0), cheap.after(0.033, 1, 0)
-    assert 100 <= quick.tokens(1, [6000], 2048) <= 120
-    assert 50 <= slow.tokens(1, [6000], 2048) <= 60
