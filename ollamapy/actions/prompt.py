@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -17,6 +19,8 @@ from ollamapy.scheduler.spec import ModelRunner
 from ollamapy.types import Message
 
 MOST_TOKEN_BYTES = 512  # no vocabulary has many tokens as long as this
+FITTING_SECONDS = 5.0  # of the processor: a template that is slower leaves out more than it must
+_THREADS = ThreadPoolExecutor(2, "rendering")  # their own, so that slow templates hold up no other work
 
 Render = Callable[[Sequence[Message]], Sequence[wire.Segment]]
 
@@ -54,7 +58,7 @@ async def fit_prompt(
 
     A prompt fits when one token is left for the answer. Raises ContextLengthError where nothing may be left out.
     """
-    segments = await asyncio.to_thread(render, messages)
+    segments, seconds = await _rendered(render, messages)
     add_special = not (bos_token and text_of(segments).startswith(bos_token))
     size_bytes = size_of(segments)
     if size_bytes + len(segments) + 2 < num_ctx and not has_pictures(segments):  # a token has at least one byte
@@ -62,7 +66,17 @@ async def fit_prompt(
     if not truncate:
         check_size(size_bytes, num_ctx)
         return Prompt(tuple(segments), (), add_special, text_of(segments))
-    return await _Fitting(runner, render, messages, num_ctx, add_special).run()
+    return await _Fitting(runner, render, messages, num_ctx, add_special, seconds).run(segments)
+
+
+async def _rendered(render: Render, messages: Sequence[Message]) -> tuple[Sequence[wire.Segment], float]:
+    """Return what a template makes of messages, and the processor's seconds that it took."""
+
+    def run() -> tuple[Sequence[wire.Segment], float]:
+        started = time.thread_time()
+        return render(messages), time.thread_time() - started
+
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, run)
 
 
 @asynccontextmanager
@@ -101,17 +115,23 @@ def text_of(segments: Sequence[wire.Segment]) -> str:
     return "".join(f"[img-{next(numbers)}]" if segment.image else segment.text for segment in segments)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Fitting:
+    """Leaves out turns; `seconds` is what rendering took so far."""
+
     runner: ModelRunner
     render: Render
     messages: Sequence[Message]
     num_ctx: int
     add_special: bool
+    seconds: float
 
-    async def run(self) -> Prompt:
-        """Find by bisection how few of the oldest groups must go: each that goes makes the prompt shorter."""
-        whole = await self._attempt([])
+    async def run(self, segments: Sequence[wire.Segment]) -> Prompt:
+        """Find by bisection how few of the oldest groups must go: each that goes makes the prompt shorter.
+
+        `segments` are the whole prompt.
+        """
+        whole = await self._measured(segments, 0)
         if isinstance(whole, Prompt):
             return whole
         groups = droppable_groups(self.messages)
@@ -119,7 +139,7 @@ class _Fitting:
         if not isinstance(best, Prompt):
             raise best
         too_few, enough = 0, len(groups)
-        while enough - too_few > 1:
+        while enough - too_few > 1 and self.seconds < FITTING_SECONDS:
             middle = (too_few + enough) // 2
             attempt = await self._attempt(groups[:middle])
             if isinstance(attempt, Prompt):
@@ -130,7 +150,12 @@ class _Fitting:
 
     async def _attempt(self, dropped: Sequence[tuple[int, ...]]) -> Prompt | ContextLengthError:
         kept = without_groups(self.messages, dropped)
-        segments = await asyncio.to_thread(self.render, kept)
+        segments, seconds = await _rendered(self.render, kept)
+        self.seconds += seconds
+        return await self._measured(segments, len(self.messages) - len(kept))
+
+    async def _measured(self, segments: Sequence[wire.Segment], n_dropped: int) -> Prompt | ContextLengthError:
+        """Return the prompt that these segments are, if it fits."""
         try:
             check_size(size_of(segments), self.num_ctx)
         except ContextLengthError as exc:
@@ -138,7 +163,6 @@ class _Fitting:
         tokens = await self.runner.tokenize(segments, self.add_special)
         if len(tokens) >= self.num_ctx:
             return ContextLengthError(len(tokens), self.num_ctx)
-        n_dropped = len(self.messages) - len(kept)
         if has_pictures(segments):
             return Prompt(tuple(segments), (), self.add_special, text_of(segments), n_dropped, len(tokens))
         return Prompt((), tuple(tokens), False, text_of(segments), n_dropped)

@@ -61,6 +61,13 @@ def test_as_few_old_turns_as_possible_are_dropped():
     assert len(counted) <= 8
 
 
+def test_a_slow_template_is_not_rendered_over_and_over(monkeypatch):
+    monkeypatch.setattr("ollamapy.actions.prompt.FITTING_SECONDS", 0.0)
+    messages = [Message("system", "S"), *turns(20, 8), Message("user", "last")]
+    prompt, counted = fit(messages, 100)
+    assert (prompt.text, prompt.dropped_messages, len(counted)) == ("sS;ulast;", 40, 2)
+
+
 def test_what_can_not_be_dropped_must_fit():
     with pytest.raises(ContextLengthError) as caught:
         fit([*turns(3, 8), Message("user", "x" * 50)], 40)

@@ -38,7 +38,7 @@ _Jump = Literal["break", "continue"] | None
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one execution may cost. A step is a node, a call or a loop's turn; `made_chars` sums what calls give."""
+    """What one prompt may cost. A step is a node, a call or a loop's turn; `made_chars` sums what calls give."""
 
     steps: int = 1_000_000
     seconds: float = 1.0  # of the processor; a single call may add about half of this
@@ -56,31 +56,26 @@ def execute(
     deadline: Deadline | None = None,
 ) -> str:
     """Return the output; `root` is executed in place of the template's own tree, if given. Raises TemplateError."""
-    limits = limits or Limits()
-    run = _Run(template, functions, limits, deadline or Deadline(limits.seconds))
-    try:
-        run.start(data, template.root if root is None else root)
-    except RecursionError:
-        raise TemplateError(f"template: {template.name}: exceeded maximum template depth") from None
-    return "".join(run.out)
+    return Execution(template, functions, limits, deadline).run(data, root)
 
 
-class _Run:
-    """One execution. `_node` is the node that an error is reported at."""
+class Execution:
+    """One execution or several in a row, within the same limits. `_node` is the node that an error is reported at."""
 
     def __init__(
         self,
         template: ParsedTemplate,
         functions: Mapping[str, Function],
-        limits: Limits,
-        deadline: Deadline,
+        limits: Limits | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
-        self.out: list[str] = []
+        limits = limits or Limits()
+        self._out: list[str] = []
         self._template = template
         printf = replace(SPECIAL["printf"], call=lambda format_, *args: sprintf(format_, args, self._check_time))
         self._functions = {**BUILTINS, **SPECIAL, "printf": printf, **functions}
         self._limits = limits
-        self._deadline = deadline
+        self._deadline = deadline or Deadline(limits.seconds)
         self._steps = 0
         self._chars = 0
         self._made = 0
@@ -89,10 +84,15 @@ class _Run:
         self._node: nodes.AnyNode | None = None
         self._variables: list[tuple[str, Value]] = []
 
-    def start(self, data: Value, root: nodes.Nodes) -> None:
-        """Execute the root."""
+    def run(self, data: Value, root: nodes.Nodes | None = None) -> str:
+        """Return the output; `root` is executed in place of the template's own tree, if given. Raises TemplateError."""
+        self._out, self._depth, self._name, self._node = [], 0, self._template.name, None
         self._variables = [("$", data)]
-        self._walk_list(data, root)
+        try:
+            self._walk_list(data, self._template.root if root is None else root)
+        except RecursionError:
+            raise TemplateError(f"template: {self._template.name}: exceeded maximum template depth") from None
+        return "".join(self._out)
 
     # ---- bounds and errors
 
@@ -119,7 +119,7 @@ class _Run:
         self._chars += len(text)
         if self._chars > self._limits.output_chars:
             raise self._fail(f"the template gives more than {self._limits.output_chars} characters")
-        self.out.append(text)
+        self._out.append(text)
 
     # ---- actions
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ollamapy.template.control import ControlTokens, Cover, merge_segments
-from ollamapy.template.go.evaluate import execute
+from ollamapy.template.go.evaluate import Execution
 from ollamapy.template.go.functions import ANY, BUILTINS, SPECIAL
 from ollamapy.template.go.jsontext import json_text
 from ollamapy.template.go.nodes import Action, Command, Field, Nodes, Pipe
@@ -112,7 +112,7 @@ class _Rendering:
     def __init__(self, template: GoTemplate, think: Think, now: datetime | None) -> None:
         self.cover = Cover(template.control_tokens)
         self._template = template
-        self._functions = ollama_functions(now or datetime.now().astimezone())
+        self._execution = Execution(template.parsed, ollama_functions(now or datetime.now().astimezone()))
         self._think: dict[str, Value] = {
             "Think": bool(think),
             "ThinkLevel": think if isinstance(think, str) else "medium" if think else "",
@@ -122,7 +122,7 @@ class _Rendering:
 
     def add(self, values: Mapping[str, Value], root: Nodes | None = None) -> None:
         """Execute the template once more."""
-        text = execute(self._template.parsed, {**values, **self._think}, self._functions, root=root)
+        text = self._execution.run({**values, **self._think}, root)
         self._texts.append(_SURROGATE.sub("\ufffd", text))
 
     def add_turns(self, messages: Sequence[Message]) -> None:

@@ -76,6 +76,14 @@ def test_the_last_turn_ends_behind_the_response() -> None:
     assert render(source, [*talk, Message("assistant", "4")]) == "<u>1</u><a>2</a>\n<u>3</u><a>4"
 
 
+def test_all_turns_of_a_chat_share_the_bounds_of_one_prompt() -> None:
+    source = "{{ range 200000 }}{{ end }}{{ .Prompt }}{{ .Response }}"
+    talk = [Message("user", "1"), Message("assistant", "2")]
+    assert render(source, talk) == "12"
+    with pytest.raises(TemplateError, match="the template takes (more|longer) than"):
+        render(source, talk * 10)
+
+
 def test_the_cut_keeps_conditions_on_the_response() -> None:
     source = "{{ if .Response }}x{{ end }}{{ .Prompt }}{{ if true }}>{{ .Response }}<{{ else }}no{{ end }}end"
     assert render(source, [Message("user", "p")]) == "p>"
