@@ -17,6 +17,7 @@ from ollamapy.parsing.answer import answer_marks
 from ollamapy.parsing.call_grammar import required_call
 from ollamapy.parsing.gbnf import MOST_CHARS
 from ollamapy.parsing.gbnf_to_lark import gbnf_to_lark
+from ollamapy.parsing.schema import without_notes
 from ollamapy.scheduler.spec import ModelRunner
 from ollamapy.types import AnswerRequest, Grammar, Json
 from ollamapy.wire import Segment
@@ -24,10 +25,11 @@ from ollamapy.wire import Segment
 MAX_SCHEMA_BYTES = 1 << 20
 MOST_PLAIN_BYTES = 32 << 10
 COSTLY = (b'"pattern"', b'"patternProperties"', b'"multipleOf"', b'"allOf"')  # intersections of automata, long division
+LENGTHS, CHOICES = (b'"minLength"', b'"maxLength"'), (b'"anyOf"', b'"oneOf"')  # together: many lengths of one text
 ANY_OBJECT = {"type": "object"}
 # A model that likes blanks could otherwise fill its whole answer with them: one, or new lines and what indents them.
-# Source: llama.cpp common/json-schema-to-grammar.cpp, SPACE_RULE
-GUIDANCE = {"whitespace_pattern": r" |\n{1,2}[ \t]{0,20}"}
+# After llama.cpp common/json-schema-to-grammar.cpp, SPACE_RULE, which stops at 20 columns.
+GUIDANCE = {"whitespace_pattern": r" |\n{1,2}[ \t]{0,64}"}
 CALL_GUIDANCE = {
     "whitespace_flexible": False,
     "item_separator": ", ",
@@ -66,7 +68,8 @@ def is_suspicious(schemas: Json) -> bool:
         text = msgspec.json.encode(schemas)
     except RecursionError:
         return True
-    return len(text) > MOST_PLAIN_BYTES or any(word in text for word in COSTLY)
+    has_lengths, has_choices, is_costly = (any(word in text for word in some) for some in (LENGTHS, CHOICES, COSTLY))
+    return len(text) > MOST_PLAIN_BYTES or is_costly or (has_lengths and has_choices)
 
 
 def grammar_from(grammar: Grammar) -> str:
@@ -97,6 +100,7 @@ def grammar_of(output_format: Json) -> str | None:
         return None
     schema = ANY_OBJECT if output_format == "json" else output_format
     try:
+        schema = without_notes(schema)
         return _encoded({"json_schema": {**schema, "x-guidance": GUIDANCE}}, "format: the JSON schema is")
     except RecursionError as exc:
         raise InvalidInputError("format: the JSON schema is nested too deeply") from exc

@@ -19,13 +19,17 @@ def lark(text: str) -> str:
     return json.dumps({"grammars": [{"lark_grammar": text}]})
 
 
+LENGTHS = [{"type": "string", "minLength": 901 + 7 * i, "maxLength": 5000 - 3 * i} for i in range(150)]
 CHEAP = {
     "object": schema({"type": "object", "properties": {"a": {"type": "string", "pattern": "^[a-z]+$"}}}),
+    "a few lengths": schema({"anyOf": LENGTHS[:5]}),
+    "long texts": schema({"properties": {name: {"type": "string", "maxLength": 9000} for name in "abcde"}}),
     "multiple": schema({"type": "integer", "multipleOf": 5}),
     "wrong": lark("start: nope"),
     "nonsense": "no JSON",
 }
 DEAR = {
+    "many lengths of one text": schema({"anyOf": LENGTHS}),
     "many patterns at once": schema({"allOf": [{"type": "string", "pattern": f".*{i}.*"} for i in range(40)]}),
     "a large divisor": schema({"type": "integer", "multipleOf": 99999989}),
     "many complements": lark("start: A\nA: /[a-z0-9]*/" + "".join(f" & ~/.*{i}.*/" for i in range(22))),
