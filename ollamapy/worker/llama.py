@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ollamapy.errors import LoadError, OllamapyError
 from ollamapy.wire import LoadModel, Sampling
 from ollamapy.worker.cores import physical_cores
 from ollamapy.worker.devices import Log, choose_devices
-from ollamapy.worker.sampling import Stages
+from ollamapy.worker.sampling import Sampler, Stages
 
 Handle = Any
 Floats = npt.NDArray[np.float32]
@@ -32,7 +32,6 @@ _CACHE_TYPES = {
     "q8_0": api.GGML_TYPE_Q8_0,
     "q4_0": api.GGML_TYPE_Q4_0,
 }
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 _RECURRENT_SEQUENCES = 16
 _LONGEST_PIECE = 4096
 _SEARCH_TOKENS, _FEW_TOKENS = 4096, 16
@@ -83,48 +82,6 @@ class Batch:
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
     return ctypes.cast(ctypes.c_void_p(array.ctypes.data), ctypes.POINTER(kind))
-
-
-class Sampler:
-    """A sampler chain of one request; stages run in Ollama's order."""
-
-    def __init__(self, chain: Handle, context: Handle, penalty_window: int) -> None:
-        self._chain = chain
-        self._context = context
-        self.penalty_window = penalty_window
-
-    def sample(self, row: int) -> int:
-        """Sample from the logits of batch row `row` and remember the token."""
-        return int(api.llama_sampler_sample(self._chain, self._context, row))
-
-    def choose(self, ids: Ints, logits: Floats) -> int:
-        """Choose one of these tokens, (n,) each and at least one, and remember it; others are no candidates.
-
-        Where there is no choice, the chain's random numbers and its other state stay as they are.
-        """
-        if len(ids) == 1:
-            token = int(ids[0])
-            api.llama_sampler_accept(self._chain, token)
-            return token
-        rows = np.empty(len(ids), _CANDIDATE)
-        rows["id"], rows["logit"], rows["p"] = ids, logits, 0.0
-        data = ctypes.cast(ctypes.c_void_p(rows.ctypes.data), ctypes.POINTER(api.llama_token_data))
-        candidates = api.llama_token_data_array(data, len(ids), -1, False)
-        api.llama_sampler_apply(self._chain, ctypes.byref(candidates))
-        token = int(candidates.data[max(candidates.selected, 0)].id)
-        api.llama_sampler_accept(self._chain, token)
-        return token
-
-    def accept(self, tokens: Iterable[int]) -> None:
-        """Remember tokens that were not sampled here, for the penalties."""
-        for token in tokens:
-            api.llama_sampler_accept(self._chain, token)
-
-    def close(self) -> None:
-        """Free the chain; the sampler can't be used afterwards."""
-        if self._chain is not None:
-            api.llama_sampler_free(self._chain)
-            self._chain = None
 
 
 class Llama:
@@ -444,7 +401,7 @@ class Llama:
         stages = Stages(sampling, self._vocab, self.n_vocab, self.n_ctx)
         for stage in stages.make():
             api.llama_sampler_chain_add(chain, stage)
-        return Sampler(chain, self._context, stages.penalty_window)
+        return Sampler(chain, self._context, stages)
 
     def close(self) -> None:
         """Free context and model."""

@@ -1,19 +1,26 @@
-"""The stages of one request's sampler chain, in Ollama's order."""
+"""One request's sampler chain and its stages, in Ollama's order."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llama_cpp import llama_cpp as api
 
 from ollamapy.wire import Sampling
+from ollamapy.worker.candidates import likeliest
 
 Handle = Any
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
 
 _MIROSTAT_CANDIDATES = 100
+_MOST_CANDIDATES = 512
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,22 @@ class Stages:
         windows = [s.repeat_last_n] if _has_penalties(s) else []
         windows += [s.dry_penalty_last_n] if s.dry_multiplier > 0 else []
         return max(map(self._window, windows), default=0)
+
+    @property
+    def n_candidates(self) -> int:
+        """How many of the likeliest tokens decide, whatever the other logits are; 0 where all may count.
+
+        A penalty makes no token likelier, and changes as many as its window has, so that others move up.
+        """
+        s = self.sampling
+        raises = s.repeat_penalty < 1 or s.frequency_penalty < 0 or s.presence_penalty < 0
+        if s.logit_bias or (_has_penalties(s) and raises):
+            return 0
+        if s.temperature > 0 and (s.mirostat or s.top_n_sigma > 0 or s.top_k <= 0):
+            return 0
+        n_kept = s.top_k if s.temperature > 0 else 1
+        n_candidates = n_kept + self.penalty_window
+        return n_candidates if n_candidates <= _MOST_CANDIDATES else 0
 
     def make(self) -> Iterator[Handle]:
         """Make the stages, which the chain frees that they are put into. Cheap truncation comes first."""
@@ -82,6 +105,55 @@ class Stages:
                 self.n_vocab, seed, s.mirostat_tau, s.mirostat_eta, _MIROSTAT_CANDIDATES
             )
         return api.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta)
+
+
+class Sampler:
+    """A sampler chain of one request; stages run in Ollama's order."""
+
+    def __init__(self, chain: Handle, context: Handle, stages: Stages) -> None:
+        self._chain = chain
+        self._context = context
+        self._n_vocab = stages.n_vocab
+        self._n_candidates = stages.n_candidates
+        self.penalty_window = stages.penalty_window
+
+    def sample(self, row: int) -> int:
+        """Sample from the logits of batch row `row` and remember the token."""
+        if self._n_candidates:
+            logits = np.ctypeslib.as_array(api.llama_get_logits_ith(self._context, row), (self._n_vocab,))
+            ids = likeliest(logits, self._n_candidates)
+            if ids is not None:
+                return self.choose(ids, logits[ids])
+        return int(api.llama_sampler_sample(self._chain, self._context, row))
+
+    def choose(self, ids: Ints, logits: Floats) -> int:
+        """Choose one of these tokens, (n,) each and at least one, and remember it; others are no candidates.
+
+        Where there is no choice, the chain's random numbers and its other state stay as they are.
+        """
+        if len(ids) == 1:
+            token = int(ids[0])
+            api.llama_sampler_accept(self._chain, token)
+            return token
+        rows = np.empty(len(ids), _CANDIDATE)
+        rows["id"], rows["logit"], rows["p"] = ids, logits, 0.0
+        data = ctypes.cast(ctypes.c_void_p(rows.ctypes.data), ctypes.POINTER(api.llama_token_data))
+        candidates = api.llama_token_data_array(data, len(ids), -1, False)
+        api.llama_sampler_apply(self._chain, ctypes.byref(candidates))
+        token = int(candidates.data[max(candidates.selected, 0)].id)
+        api.llama_sampler_accept(self._chain, token)
+        return token
+
+    def accept(self, tokens: Iterable[int]) -> None:
+        """Remember tokens that were not sampled here, for the penalties."""
+        for token in tokens:
+            api.llama_sampler_accept(self._chain, token)
+
+    def close(self) -> None:
+        """Free the chain; the sampler can't be used afterwards."""
+        if self._chain is not None:
+            api.llama_sampler_free(self._chain)
+            self._chain = None
 
 
 def _truncations(s: Sampling, seed: int) -> Iterator[Handle]:

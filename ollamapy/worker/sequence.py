@@ -7,9 +7,9 @@ from typing import Literal
 
 from ollamapy.wire import Generate, Logprob
 from ollamapy.worker.constraint import Constraint
-from ollamapy.worker.llama import Sampler
 from ollamapy.worker.lookahead import Lookahead
 from ollamapy.worker.pictures import Picture
+from ollamapy.worker.sampling import Sampler
 from ollamapy.worker.text import TextStream
 
 

@@ -1,0 +1,26 @@
+"""The few tokens among which a sampler chain that keeps only the likeliest ones can choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_GROUPS_OF = 64  # logits; each group's largest is a lower bound of what its tokens can reach
+_LEAST_GROUPS_EACH = 4  # for each wanted token: with fewer, hardly anything is left out
+
+
+def likeliest(logits: npt.NDArray[np.float32], n_wanted: int) -> npt.NDArray[np.int32] | None:
+    """Return the ids of the `n_wanted` largest of (n_vocab,) logits and perhaps of some more, in their order.
+
+    None where looking at all of them is as good: the vocabulary is small, or most logits are no finite numbers.
+    """
+    n_groups = len(logits) // _GROUPS_OF
+    if n_groups < _LEAST_GROUPS_EACH * n_wanted:
+        return None
+    # n_wanted groups have a logit as large as `least`, so each of the n_wanted largest is at least that
+    tops = logits[: _GROUPS_OF * n_groups].reshape(_GROUPS_OF, n_groups).max(axis=0)
+    tops = np.concatenate((tops, logits[_GROUPS_OF * n_groups :]))
+    least = np.partition(tops, len(tops) - n_wanted)[len(tops) - n_wanted]
+    if not np.isfinite(least):
+        return None
+    return np.flatnonzero(logits >= least).astype(np.int32)
