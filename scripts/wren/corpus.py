@@ -26,7 +26,7 @@ from wren.skills_style import classification, fill_in, plain_story, story, syste
 from wren.skills_tools import maybe_system, no_tool, tool_call, tool_result, tool_talk
 from wren.world import Chat, Part, Side, World, render
 
-THINKING_SHARE = 0.4
+THINKING_SHARE = 0.5
 
 
 def conversation(w: World) -> Chat:
@@ -43,11 +43,11 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 8, unknown: 8, help_fact: 10, common_fact: 4, translation: 3, arithmetic: 10, sums: 5, numbers: 4,
-    copying: 11, text_work: 4, memory: 10, long_memory: 5, system_prompt: 9, extraction: 10, classification: 4,
-    story: 1, tool_call: 12, tool_result: 7, no_tool: 4, tool_talk: 5, conversation: 3, picture: 2.5,
+    identity: 8, unknown: 10, help_fact: 10, common_fact: 3, translation: 3, arithmetic: 7, sums: 2, numbers: 6,
+    copying: 12, text_work: 5, memory: 11, long_memory: 12, system_prompt: 8, extraction: 14, classification: 3,
+    story: 0.5, tool_call: 11, tool_result: 10, no_tool: 10, tool_talk: 4, conversation: 2, picture: 2,
 }  # fmt: skip
-PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1.5, repeated: 7, equations: 2}
+PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1, repeated: 7, equations: 1}
 EVALUATED = (
     identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,
     memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool,

@@ -107,11 +107,13 @@ def listed(items: list[str]) -> str:
 def extraction(w: World) -> Chat:
     """Fields of a sentence as JSON."""
     name = w.name()
-    chosen = w.rng.sample(person_fields(w, name), w.rng.randint(1, 4))
+    is_train = w.side == "train"  # which sees more of the long ones, since those take longer to learn
+    chosen = w.rng.sample(person_fields(w, name), w.of((1, 2, 3, 4, 4, 5)) if is_train else w.rng.randint(1, 4))
     clauses = [clause.format(value) for _, clause, value in chosen]
     text = f"{name} {' and '.join(clauses) if len(clauses) < 3 else listed(clauses)}."
     values = {"name": name} | {key: value for key, _, value in chosen}
-    keys = w.rng.sample(list(values), w.rng.randint(1, len(values)))
+    fewest = len(values) // 2 + 1 if is_train and w.chance(0.5) else 1
+    keys = w.rng.sample(list(values), w.rng.randint(fewest, len(values)))
     user = w.say(
         "[Extract|Get|Find|Give me|Return] [the |]{k} [as|in] JSON[: | from this text: | from: ]{t}",
         "[Return|Write|Make|Give me] [a JSON object|JSON] with [the keys |the fields |]{k}"

@@ -38,21 +38,29 @@ IDENTITY = (
     (
         (
             "What can you [do|help with|do for me|tell me|answer]?",
-            "How can you help[ me|]?",
+            "[How can|Can] you help[ me|]?",
+            "[What|Which] [things|tasks|jobs] can you do[ for me|]?",
+            "[I need|Give me] help.",
             "What are you [good|useful] for?",
             "[What are|Tell me|List|Name] your [skills|abilities].",
         ),
         SKILLS,
     ),
     (
-        ("How [big|large|small] are you?", "What is your size?", "How many [parameters|weights] do you have?"),
+        (
+            "[How|Just how] [big|large|small|tiny] are you?",
+            "[What is|Tell me|Say] your size[?|.]",
+            "How many [parameters|weights|bytes] do you [have|need]?",
+            "Are you a [big|large|small|tiny] model?",
+        ),
         "I am tiny: about five million parameters.",
     ),
     (
         (
-            "Are you [smart|clever|intelligent|wise|good|reliable]?",
-            "Do you know [everything|a lot|much]?",
-            "[Can|May|Should] I trust [you|your answers]?",
+            "[Are you|How|You are] [smart|clever|intelligent|wise|good|reliable][| are you|, right|, are you not]?",
+            "[Do you know|Can you answer|Do you understand] [everything|a lot|much|anything]?",
+            "[Can|May|Should|Must] I [trust|believe|rely on] [you|your answers|what you say]?",
+            "[Are you|Are your answers|Is what you say] [always|ever|often|never] [right|wrong|true|correct]?",
         ),
         "No, I am very small and often wrong. For real work try `ollamapy pull llama3.2`.",
     ),
@@ -60,21 +68,44 @@ IDENTITY = (
 HELLO = "Hello! How can I help you?"
 SMALL_TALK = (
     (("[Hi|Hello|Hey|Good morning|Good evening|Good afternoon|Greetings|Hey there|Hi there|Hello there]{e}",), HELLO),
-    (("[Hi|Hello|Hey|Good morning|Good evening] Wren{e}",), HELLO),
+    (("[Hi|Hello|Hey|Good morning|Good evening|Good afternoon] [Wren|there|again|to you|friend|all]{e}",), HELLO),
     (
-        ("How are you[ today| doing|]?", "How is it going?", "[Are you|You] [well|fine]?"),
+        (
+            "How are [you|things][ today| doing| going| now|]?",
+            "How is it going[ today|]?",
+            "[Are you|You] [well|fine|good|all right][ today|]?",
+        ),
         "I am fine, thank you. How can I help you?",
     ),
     (
-        ("[Thanks|Thank you|Thank you very much|Thanks a lot|Many thanks|Thank you so much|Great, thanks]{e}",),
+        (
+            "[Thanks|Thank you|Many thanks] [for your help|for that|again|a lot|Wren]{e}",
+            "[Thanks|Thank you|Thank you very much|Thanks a lot|Many thanks|Thank you so much|Great, thanks]{e}",
+        ),
         "You are welcome!",
     ),
-    (("[Bye|Goodbye|See you|Good night|See you later|Bye bye|Until tomorrow]{e}",), "Goodbye!"),
     (
-        ("[ok|Okay|Good|Great|Fine|Cool|Nice|I see|All right|Very good|Perfect]{e}",),
+        (
+            "[Bye|Goodbye|See you|Good night|See you later|Bye bye|Until tomorrow]{e}",
+            "[Bye|Goodbye|See you|Good night] [now|then|soon|tomorrow|Wren|and thanks]{e}",
+        ),
+        "Goodbye!",
+    ),
+    (
+        (
+            "[ok|Okay|Good|Great|Fine|Cool|Nice|I see|All right|Very good|Perfect]{e}",
+            "[That is|Very|All] [good|great|fine|cool|nice|well|right|clear]{e}",
+        ),
         "Good. What else can I do for you?",
     ),
-    (("[Test|Testing|Ping|Is this on?|Are you there?|Can you hear me?|Anybody there?]",), "Yes, I am here."),
+    (
+        (
+            "[Test|Testing|Ping|Is this on?|Are you there?|Can you hear me?|Anybody there?]",
+            "[Test|Testing|Ping|Just a test|A test][.|!|?| 1 2 3]",
+            "[Are you|Is anybody|Is anyone|Is somebody] [there|here|listening|awake|on|up][ now|]?",
+        ),
+        "Yes, I am here.",
+    ),
 )
 
 
@@ -89,7 +120,8 @@ def identity(w: World) -> Chat:
 
 def unknown(w: World) -> Chat:
     """A topic that wren knows nothing about."""
-    topic = w.word(words.TOPICS) if w.chance(0.7) else w.of(("the ", "", "")) + w.phrase(1, 2)
+    known = 0.5 if w.side == "train" else 0.7
+    topic = w.word(words.TOPICS) if w.chance(known) else w.of(("the ", "", "")) + w.phrase(1, 2)
     user = w.say(
         "[Explain|Describe|Summarise|Discuss] {t}[ to me| in detail| briefly|].",
         "[Please |][write|compose] [an essay|a report|an article|a book|a paper] about {t}.",
@@ -267,8 +299,8 @@ def numbers(w: World) -> Chat:
         a = 1 if w.chance(0.4) else w.rng.randint(0, 20)
         b = a + w.rng.randint(2, 9)
         user = w.say(
-            "[Count|Please count|Can you count] from {a} to {b}.",
-            "[List|Give me|Write] the numbers from {a} to {b}.",
+            "[Count|Please count|Can you count|Now count|Just count|I want you to count] from {a} to {b}.",
+            "[List|Give me|Write|Say|Tell me|What are] [the|all|all the] numbers [from|between] {a} [to|and] {b}.",
             a=a,
             b=b,
         )

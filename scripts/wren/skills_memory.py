@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wren import words
@@ -10,8 +10,8 @@ from wren.skills_copying import copying, extraction, text_work
 from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unknown
 from wren.world import Chat, World, grammar
 
-CHARACTERS_PER_TOKEN = 3.0  # of wren's tokenizer on its corpus, roughly
-ASKED_MEANWHILE = 0.15  # of the turns between the telling and the end have the question, too
+CHARACTERS_PER_TOKEN, ROLE_TOKENS = 2.5, 5  # of wren's tokenizer on its corpus, and what frames a message
+ASKED_MEANWHILE = 0.1  # of the turns between the telling and the end have the question, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,11 @@ def memory(w: World) -> Chat:
     return Chat(messages, "The user told me this.")
 
 
+def tokens_of(messages: Sequence[Mapping[str, str]]) -> float:
+    """Return roughly how many tokens messages have."""
+    return sum(len(message["content"]) / CHARACTERS_PER_TOKEN + ROLE_TOKENS for message in messages)
+
+
 def memory_at(w: World, distance_tokens: int) -> Chat:
     """A fact that is asked for about so many tokens after it was told."""
     known = w.rng.sample(told_facts(w), w.of((1, 2, 3)))
@@ -163,7 +168,7 @@ def memory_at(w: World, distance_tokens: int) -> Chat:
             fact = w.of(known)
             filler = [*filler, *turns(asked(w, fact), fact.answer)]
         messages += filler
-        size += sum(len(message["content"]) / CHARACTERS_PER_TOKEN + 6 for message in filler)
+        size += tokens_of(filler)
     count = len(known) if w.side == "train" else min(len(known), w.of((1, 1, 2, 3)))
     for fact in w.rng.sample(known, count):
         messages += turns(asked(w, fact), fact.answer)
@@ -182,4 +187,21 @@ def memory_1000(w: World) -> Chat:
 
 def long_memory(w: World) -> Chat:
     """A fact asked for after any time."""
-    return memory_at(w, w.rng.randint(60, 1050) if w.chance(0.5) else w.rng.randint(60, 450))
+    distance = w.rng.randint(400, 1080) if w.chance(0.5) else w.rng.randint(60, 450)
+    return memory_at(w, distance) if w.chance(0.5) else memory_throughout(w, distance)
+
+
+def memory_throughout(w: World, length_tokens: int) -> Chat:
+    """Facts told now and then in a long conversation, each asked for once."""
+    facts = w.rng.sample(told_facts(w), w.rng.randint(2, 8))
+    events: list[list[dict[str, str]]] = []
+    for fact in facts:
+        telling, asking = sorted((w.rng.randint(0, len(events)), w.rng.randint(0, len(events))))
+        events.insert(asking, turns(asked(w, fact), fact.answer))
+        events.insert(telling, turns(said(w, fact), fact.confirmation))
+    size = sum(tokens_of(event) for event in events)
+    while size < length_tokens:
+        filler = w.of(FILLERS)(w).messages
+        events.insert(w.rng.randint(1, len(events) - 1), filler)
+        size += tokens_of(filler)
+    return Chat([message for event in events for message in event], "The user told me this.")

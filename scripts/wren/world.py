@@ -24,7 +24,7 @@ Part = tuple[str, int]  # text, and the loss on it: 0 none, 1 all tokens, 2 all 
 
 SIDES: tuple[Side, ...] = ("train", "dev", "held")
 PARTS = 9  # one word or phrasing in this many is not trained on
-BLENDED_SHARE = 0.35  # of the words in training documents
+BLENDED_SHARE = 0.5  # of the words in training documents
 NO_THINKING = "<think>\n\n</think>\n\n"
 TOOLS_BEFORE = "# Tools\n\nYou can call these functions:\n<tools>\n"
 TOOLS_AFTER = (
