@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, replace
 
-MIN_CHUNK = 4
+MIN_CHUNK = 2
 LARGE_CHUNK = 64  # llama.cpp's attention on a CPU takes so many rows together; a token of fewer costs more
-STRETCH = 1.8
+STRETCH = 1.7
 CROWD = 8  # several requests that wait are one where no more than so many stream for each,
-CROWD_SECONDS = 20.0  # and where the streams are held up for no longer
+CROWD_PROMPT_SECONDS = 4.0  # no prompt among them takes longer by itself,
+CROWD_SECONDS = 60.0  # and the streams have been held up for no longer
 SWIFT_STEP_SECONDS = 0.06  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
 LONGEST_STEP_SECONDS = 1.0
 MOST_SMALL = 64  # steps with small chunks, after which a large one shows again what its tokens cost
@@ -58,7 +59,8 @@ class StepBudget:
 
     def _is_crowd(self, n_decoding: int, waiting: Rows[int], token_seconds: float) -> bool:
         are_several = len(waiting) > 1 and CROWD * len(waiting) >= n_decoding
-        return are_several and self.held_up_seconds + sum(waiting) * token_seconds <= CROWD_SECONDS
+        are_short = max(waiting, default=0) * token_seconds <= CROWD_PROMPT_SECONDS
+        return are_several and are_short and self.held_up_seconds <= CROWD_SECONDS
 
     def _is_stale(self, n_decoding: int) -> bool:
         """Whether it is unknown by now what the streams alone take."""

@@ -132,7 +132,7 @@ def test_crowds_without_end_hold_streams_up_for_a_while_only() -> None:
         n_tokens = budget.tokens(16, [700, 700, 700], N_BATCH)
         budget = budget.after(0.1 + 0.004 * n_tokens, 16, n_tokens)
         long_steps += n_tokens > 2 * LARGE_CHUNK
-    assert 5 <= long_steps <= 50
+    assert 40 <= long_steps <= 120
 
 
 def test_no_sample_is_so_small_that_the_budget_overflows() -> None:
