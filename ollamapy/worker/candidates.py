@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
 _GROUPS_OF = 64  # logits; each group's largest is a lower bound of what its tokens can reach
 _LEAST_GROUPS_EACH = 4  # for each wanted token: with fewer, hardly anything is left out
 
 
-def likeliest(logits: npt.NDArray[np.float32], n_wanted: int) -> npt.NDArray[np.int32] | None:
+def likeliest(logits: Floats, n_wanted: int) -> Ints | None:
     """Return the ids of the `n_wanted` largest of (n_vocab,) logits and perhaps of some more, in their order.
 
     None where looking at all of them is as good: the vocabulary is small, or most logits are no finite numbers.

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ollamapy.errors import InvalidInputError
+from ollamapy.worker.candidates import Ints
 from ollamapy.worker.grammar_check import LIMITS
-from ollamapy.worker.llama import Ints, Llama
+from ollamapy.worker.llama import Llama
 
 _LONGEST_REASON = 300
 _SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ollamapy import wire
-from ollamapy.worker.llama import DecodeError, Floats, Llama
+from ollamapy.worker.candidates import Floats
+from ollamapy.worker.llama import DecodeError, Llama
 
 
 @dataclass(slots=True, eq=False)

@@ -13,13 +13,12 @@ from llama_cpp import llama_cpp as api
 
 from ollamapy.errors import LoadError, OllamapyError
 from ollamapy.wire import LoadModel, Sampling
+from ollamapy.worker.candidates import Floats, Ints
 from ollamapy.worker.cores import physical_cores
 from ollamapy.worker.devices import Log, choose_devices
 from ollamapy.worker.sampling import Sampler, Stages
 
 Handle = Any
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
 
 _FLASH_ATTENTION = {
     "auto": api.LLAMA_FLASH_ATTN_TYPE_AUTO,

@@ -12,8 +12,9 @@ import numpy as np
 
 from ollamapy import wire
 from ollamapy.errors import OllamapyError, RunnerError
+from ollamapy.worker.candidates import Floats
 from ollamapy.worker.constraint import Constraint
-from ollamapy.worker.llama import Floats, Llama
+from ollamapy.worker.llama import Llama
 from ollamapy.worker.race import Race
 from ollamapy.worker.sequence import Sequence
 

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llama_cpp import llama_cpp as api
 
 from ollamapy.wire import Sampling
-from ollamapy.worker.candidates import likeliest
+from ollamapy.worker.candidates import Floats, Ints, likeliest
 
 Handle = Any
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
 
 _MIROSTAT_CANDIDATES = 100
 _MOST_CANDIDATES = 512
