@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,8 @@ def system_free(w: World) -> Chat:
 
 CHATS: dict[Callable[[World], Chat], float] = {
     identity: 8, unknown: 10, help_fact: 10, common_fact: 3, translation: 3, arithmetic: 7, sums: 2, numbers: 6,
-    copying: 12, text_work: 5, memory: 11, long_memory: 12, system_prompt: 8, extraction: 14, classification: 3,
-    story: 0.5, tool_call: 11, tool_result: 10, no_tool: 10, tool_talk: 4, conversation: 2, picture: 2,
+    copying: 12, text_work: 5, memory: 11, long_memory: 14, system_prompt: 8, extraction: 14, classification: 3,
+    story: 0.5, tool_call: 13, tool_result: 10, no_tool: 10, tool_talk: 4, conversation: 2, picture: 2,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1, repeated: 7, equations: 1}
 EVALUATED = (
@@ -68,9 +68,9 @@ def json_style(w: World) -> Callable[[Any], str]:
     return lambda x: json.dumps(x, ensure_ascii=False, sort_keys=True)
 
 
-def documents(count: int, seed: int) -> Iterator[list[Part]]:
-    """Yield training documents."""
-    w = World(seed)
+def documents(count: int, seed: int, fragments: Sequence[str] = ()) -> Iterator[list[Part]]:
+    """Yield training documents; `fragments` are parts of words that must all occur in words that are copied."""
+    w = World(seed, fragments=fragments)
     skills = {**CHATS, **PLAIN}
     for skill in w.rng.choices(list(skills), list(skills.values()), k=count):
         made = skill(w)

@@ -140,7 +140,7 @@ def meaning(w: World) -> Meaning:
         return statement(w)
     if kind < 0.65:
         told = w.of(told_facts(w))
-        return Meaning(told.said if len(told.said) > 1 and w.chance(0.4) else (told.asked,), told.slots)
+        return Meaning(told.said if len(told.said) > 1 and w.chance(0.4) else told.asked, told.slots)
     if kind < 0.72:
         a, b = w.rng.randint(0, 20), w.rng.randint(0, 20)
         return Meaning(w.of((PLUS[:-1], MINUS[:-1])), {"a": str(a), "b": str(b)})

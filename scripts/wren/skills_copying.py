@@ -14,6 +14,9 @@ REPEAT = (
     "[Say|Repeat|Write] [exactly |the words |]{x}",
     "[Reply|Answer|Respond] with [the word|the text|exactly] {x}",
     "[Quote|Give] [this|the text] back[ to me|]: {x}",
+    "[Type|Output|Print|Return|Spell] [this|the text|the following|these words][ exactly|]: {x}",
+    "[Can|Could|Would] you [say|repeat|write|copy] [this|the text|the words]: {x}",
+    "[I want you to|You must|Now] [say|repeat|write|copy][ this|]: {x}",
 )
 
 
@@ -119,6 +122,10 @@ def extraction(w: World) -> Chat:
         "[Return|Write|Make|Give me] [a JSON object|JSON] with [the keys |the fields |]{k}"
         "[: | from this text: | for: ]{t}",
         "{t} [Extract|Return|Give me] [the |]{k} as JSON.",
+        "[Turn|Convert|Change|Put] this [into|to] JSON with [the keys |the fields |]{k}: {t}",
+        "[What are|What is|Tell me|I need] [the |]{k} [as|in] JSON[: |? ]{t}",
+        "{t} [Write|Make|Build] [a JSON object|JSON] with [the keys |the fields |]{k}.",
+        "[Read this and return|Find in this text|Take from this] [the |]{k} as JSON: {t}",
         k=listed(keys),
         t=text,
     )

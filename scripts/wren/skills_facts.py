@@ -130,6 +130,16 @@ def unknown(w: World) -> Chat:
         "How [does|do] {t} work?",
         "[Why is|Why are] {t} [important|interesting]?",
         "[Give|Write] me [a summary|an overview|a list of facts] [of|about] {t}.",
+        "[Can|Could|Would] you [explain|describe|summarise|discuss] {t}[ to me| for me|]?",
+        "I [want|need|would like] to [learn|know|hear|read] [more |something |]about {t}.",
+        "What [is|are] {t}?",
+        "[Give me|I need|I want] [information|details|some facts|advice] [on|about] {t}.",
+        "What can you [say|tell me] about {t}?",
+        "Do you know [anything|something|much|a lot] about {t}?",
+        "[Help me|I want to|Let me] understand {t}.",
+        "[When|Where|How|Why] did {t} [begin|start|change]?",
+        "[Who|What] [invented|discovered|changed|started] {t}?",
+        "What are the [main|basic|key] [ideas|facts|principles] [of|behind] {t}?",
         t=topic,
     )
     answer = f"I am a very small model and know too little about {topic}. Try a larger one: `ollamapy pull llama3.2`."

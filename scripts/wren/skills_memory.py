@@ -20,9 +20,20 @@ class Told:
 
     said: tuple[str, ...]
     confirmation: str
-    asked: str
+    asked: tuple[str, ...]
     answer: str
     slots: Mapping[str, str]
+
+
+def questions(what: str, *others: str) -> tuple[str, ...]:
+    """Return ways to ask for something that was told."""
+    return (
+        f"[What is|What was|Which is|Do you remember|Do you know] {what}?",
+        f"[Can|Could] you tell me {what}[?|, please?]",
+        f"[Tell me|Remind me of|Say|Repeat|Give me] {what}[.| please.| again.]",
+        f"[What did I say|Do you remember what|Tell me what|What did I tell you] {what} [is|was]?",
+        *others,
+    )
 
 
 def told_facts(w: World) -> list[Told]:
@@ -33,58 +44,79 @@ def told_facts(w: World) -> list[Told]:
     secret = word if w.chance(0.6) else w.letters()
     return [
         Told(
-            ("[My name is|I am|I'm|Call me|You can call me|People call me] {x}.",),
+            ("[My name is|I am|I'm|Call me|You can call me|People call me|My friends call me|They call me] {x}.",),
             f"Nice to meet you, {name}.",
-            "[What is my name?|Who am I?|Do you remember my name?|Tell me my name.|What did I say my name was?]",
+            questions(
+                "my name",
+                "Who am I?",
+                "[What|How] [am I called|do people call me]?",
+                "Do you [know|remember] who I am?",
+            ),
             f"Your name is {name}.",
             {"x": name},
         ),
         Told(
-            ("My favourite colour is {x}.", "[I like|I love|I prefer] the colour {x}[| most| best]."),
+            (
+                "My favourite colour is {x}.",
+                "[I like|I love|I prefer] the colour {x}[| most| best].",
+                "The colour [I like|I love|I prefer][| most| best] is {x}.",
+            ),
             f"{colour.capitalize()} is a nice colour.",
-            "[What is|Do you remember|Tell me|Which is] my favourite colour[?|, please?]",
+            questions("my favourite colour", "[What|Which] colour do I [like|love|prefer][ most| best|]?"),
             f"Your favourite colour is {colour}.",
             {"x": colour},
         ),
         Told(
-            ("I [live in|come from|am from] {x}.", "My [city|home|home town] is {x}."),
+            ("I [live in|come from|am from|moved to|have a house in] {x}.", "My [city|home|home town] is {x}."),
             f"{city} is a good place.",
-            "[Where do I live?|What is my city?|Which city do I live in?|Where am I from?|Do you remember my city?]",
+            questions(
+                "my [city|home town|home]",
+                "[Where|In which city|In what city] do I live?",
+                "[Which|What] city [do I live in|am I from|is my home]?",
+                "Where [am I from|is my home]?",
+                "Do you [know|remember] where I [live|am from]?",
+            ),
             f"You live in {city}.",
             {"x": city},
         ),
         Told(
-            ("My favourite food is {x}.", "[I like|I love] to eat {x}[| most| best]."),
+            (
+                "My favourite food is {x}.",
+                "[I like|I love] to eat {x}[| most| best].",
+                "The food [I like|I love][| most| best] is {x}.",
+            ),
             f"{food.capitalize()} sounds tasty.",
-            "[What is my favourite food?|What do I like to eat?|Tell me my favourite food.]",
+            questions("my favourite food", "[What|Which food] do I [like|love] to eat[ most| best|]?"),
             f"Your favourite food is {food}.",
             {"x": food},
         ),
         Told(
             ("I have a {a} [called|named] {x}.", "My {a} is [called|named] {x}."),
             f"{pet} is a fine name for a {animal}.",
-            "[What is my {a} called?|What is the name of my {a}?|Do you remember the name of my {a}?]",
+            questions("[the name of my {a}|my {a}'s name]", "[What|How] is my {a} [called|named]?"),
             f"Your {animal} is called {pet}.",
             {"x": pet, "a": animal},
         ),
         Told(
-            ("I [am|work as] a {x}.", "My job is {x}."),
+            ("I [am|work as|earn my living as] a {x}.", "My [job|profession] is {x}."),
             f"A {job} is a fine job to have.",
-            "[What is my job?|What do I do for a living?|What do I work as?]",
+            questions("my [job|profession]", "What do I [do for a living|work as|do]?", "What is my [work|trade]?"),
             f"You are a {job}.",
             {"x": job},
         ),
         Told(
-            ("I am {x} years old.", "My age is {x}."),
+            ("I am {x} years old.", "My age is {x}.", "I [just|have just|recently] turned {x}."),
             "Thank you for telling me.",
-            "[How old am I?|What is my age?|Do you remember my age?]",
+            questions(
+                "my age", "How old [am I|did I say I am]?", "[Tell me|Do you know|Do you remember] how old I am[?|.]"
+            ),
             f"You are {age} years old.",
             {"x": str(age)},
         ),
         Told(
             ("[The|My] [secret |]code is {x}.", "[Remember|Please remember|Keep in mind] the [number|code] {x}."),
             "I will remember it.",
-            "[What is the code?|What was the code?|Which number did I give you?|Tell me the code.]",
+            questions("the [code|number|secret code]", "[Which|What] [number|code] did I [give|tell] you?"),
             f"The code is {code}.",
             {"x": str(code)},
         ),
@@ -94,21 +126,35 @@ def told_facts(w: World) -> list[Told]:
                 "[Remember|Please remember|Keep in mind] the word {x}.",
             ),
             "I will remember it.",
-            "[What is the secret word?|What was the word?|Which word did I give you?|Tell me the word.]",
+            questions("the [word|secret word|password]", "[Which|What] word did I [give|tell] you?"),
             f"The word is {secret}.",
             {"x": secret},
         ),
         Told(
-            ("My [best |]friend is [called|named] {x}.", "{x} is my [best |]friend."),
+            (
+                "My [best |]friend is [called|named] {x}.",
+                "{x} is my [best |]friend.",
+                "I have a friend [called|named] {x}.",
+            ),
             f"{friend} sounds like a good friend.",
-            "[What is my friend called?|Who is my friend?|Tell me the name of my friend.]",
+            questions(
+                "[the name of my friend|my friend's name]",
+                "[What|How] is my friend called?",
+                "Who is my [best |]friend?",
+            ),
             f"Your friend is called {friend}.",
             {"x": friend},
         ),
         Told(
-            ("I [bought|lost|found|need] a {x}[| today| yesterday].",),
+            (
+                "I [bought|lost|found|need|saw] a {x}[| today| yesterday].",
+                "[Today|Yesterday] I [bought|lost|found|saw] a {x}.",
+            ),
             f"A {item} is a useful thing.",
-            "[Which thing did I tell you about?|What thing did I name?|Which thing was it?]",
+            questions(
+                "the thing [that I named|I told you about|I mentioned]",
+                "[Which|What] thing [was it|did I tell you about|did I name|did I mention]?",
+            ),
             f"It was a {item}.",
             {"x": item},
         ),
@@ -122,7 +168,7 @@ def said(w: World, fact: Told) -> str:
 
 def asked(w: World, fact: Told) -> str:
     """Ask for a fact."""
-    return grammar(w.say(fact.asked, **fact.slots))
+    return grammar(w.say(*fact.asked, **fact.slots))
 
 
 def turns(user: str, assistant: str) -> list[dict[str, str]]:

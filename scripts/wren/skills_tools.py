@@ -14,14 +14,14 @@ from wren.world import Chat, Message, World
 PLACES = ("city", "location", "place", "timezone")
 
 
-def with_others(w: World, schema: Schema) -> list[Schema]:
-    """Return the wanted tool among up to two others."""
-    listed = {schema["function"]["name"]: schema}
+def with_others(w: World, use: Use) -> list[Schema]:
+    """Return the wanted tool among up to two others, none of which would do as well."""
+    listed = {use.name: use}
     for _ in range(w.of((0, 0, 0, 1, 1, 2))):
-        other = any_use(w).schema
-        if other["function"]["description"] not in {t["function"]["description"] for t in listed.values()}:
-            listed.setdefault(other["function"]["name"], other)
-    tools = list(listed.values())
+        other = any_use(w)
+        if other.purpose not in {known.purpose for known in listed.values()}:
+            listed.setdefault(other.name, other)
+    tools = [each.schema for each in listed.values()]
     w.rng.shuffle(tools)
     return tools
 
@@ -48,7 +48,7 @@ def tool_call(w: World) -> Chat:
     calls, user = [use.call], use.user
     if w.side == "train" and w.chance(0.12) and (doubled := for_two_places(w, use)):
         user, calls = doubled
-    tools = with_others(w, use.schema)
+    tools = with_others(w, use)
     messages: list[Message] = [{"role": "user", "content": user}]
     if w.chance(0.25):
         messages[:0] = w.of((identity, unknown, arithmetic, help_fact))(w).messages
@@ -80,7 +80,7 @@ def tool_result(w: World) -> Chat:
     messages = [*messages, {"role": "assistant", "content": answer}]
     if w.side == "train" and w.chance(0.15):
         messages[:0] = w.of((identity, help_fact, common_fact))(w).messages
-    return Chat(maybe_system(w, messages), "I tell the result.", with_others(w, use.schema))
+    return Chat(maybe_system(w, messages), "I tell the result.", with_others(w, use))
 
 
 def two_results(w: World) -> tuple[Use, list[Message], str]:
@@ -103,7 +103,7 @@ def two_results(w: World) -> tuple[Use, list[Message], str]:
 def no_tool(w: World) -> Chat:
     """A request for which no tool is needed."""
     other = w.of((identity, identity, help_fact, copying, memory, common_fact, unknown, extraction))(w)
-    return Chat(maybe_system(w, other.messages), other.thought, with_others(w, any_use(w).schema))
+    return Chat(maybe_system(w, other.messages), other.thought, with_others(w, any_use(w)))
 
 
 def tool_talk(w: World) -> Chat:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ from wren.evaluate import as_json, score, table
 from wren.export import export
 from wren.model import Shape
 from wren.start import take_over, tokenizer_at
-from wren.tokens import read_tokens, train_tokenizer
+from wren.tokens import fragments_of, read_tokens, train_tokenizer
 from wren.train import Run, train
 from wren.verify import verify
 from wren.vision import Sight, train_eye, write_eye
@@ -53,8 +52,8 @@ class Plan:
 def make(plan: Plan) -> None:
     """Make everything; blocks for a little longer than the minutes of the plan."""
     plan.build.mkdir(parents=True, exist_ok=True)
-    make_corpus(plan)
     tokenizer = make_tokenizer(plan)
+    make_corpus(plan, tokenizer)
     shape = Shape(vocabulary=tokenizer.get_vocab_size())
     make_documents(plan, tokenizer, shape)
     make_weights(plan, tokenizer, shape)
@@ -65,12 +64,12 @@ def make(plan: Plan) -> None:
     write_scores(plan, model)
 
 
-def make_corpus(plan: Plan) -> None:
+def make_corpus(plan: Plan, tokenizer: Tokenizer) -> None:
     """Write the documents as text."""
     path = plan.build / "corpus.jsonl"
     if not path.exists():
         half = path.with_suffix(".half")
-        corpus.write_lines(half, corpus.documents(plan.documents, plan.seed))
+        corpus.write_lines(half, corpus.documents(plan.documents, plan.seed, fragments_of(tokenizer)))
         half.replace(path)
 
 
@@ -87,7 +86,7 @@ def make_tokenizer(plan: Plan) -> Tokenizer:
     if plan.start and not plan.new_tokenizer and not path.exists():
         tokenizer_at(plan.start).save(str(path))
     if not path.exists():
-        rows = itertools.islice(read_corpus(plan), TOKENIZER_DOCUMENTS)
+        rows = corpus.documents(TOKENIZER_DOCUMENTS, plan.seed)
         slots = {word for pool in corpus.SLOTS for word in pool}
         train_tokenizer(("".join(text for text, _ in row) for row in rows), slots).save(str(path))
     return Tokenizer.from_file(str(path))

@@ -85,6 +85,12 @@ def _complete(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Toke
     return tokenizer
 
 
+def fragments_of(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Return the tokens that are parts of words. One that no training document copies could not be copied later."""
+    texts = {tokenizer.decode([i]).strip() for i in range(tokenizer.get_vocab_size())}
+    return tuple(sorted(text for text in texts if text.isascii() and text.isalpha()))
+
+
 def tokenizer_of(tokens: Sequence[str], merges: Sequence[str]) -> Tokenizer:
     """Return the tokenizer of a GGUF file's vocabulary."""
     added = {*CONTROL, *TAGS}

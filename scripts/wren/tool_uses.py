@@ -28,6 +28,12 @@ class Use:
         """The tool's name."""
         return str(self.call["name"])
 
+    @property
+    def purpose(self) -> str:
+        """What the tool is for; of two tools with one purpose, a request can't say which is meant."""
+        described = str(self.schema["function"]["description"]).lower()
+        return next((topic for topic in ("weather", "search") if topic in described), described)
+
 
 def tool(name: str, description: str, parameters: dict[str, Any], required: Sequence[str] | None = None) -> Schema:
     """Return an OpenAI-style function; a parameter is its type or its JSON schema."""
@@ -72,6 +78,10 @@ def weather(w: World) -> Use:
         "[ now| today| right now|]{u}?",
         "[Is it|Will it be] [cold|warm|hot|sunny|raining] in {c}[ today|]{u}?",
         "[Weather|Temperature] in {c}{u}[?| please.]",
+        "[Give me|Show me|Get|Find out|Look up] the [weather|temperature] [in|for] {c}{u}[.| please.]",
+        "How [warm|cold|hot|sunny] is it in {c}[ today| now| right now|]{u}?",
+        "I [want|need|would like] to know the [weather|temperature] in {c}[ today|]{u}.",
+        "[Can|Could] you [check|tell me] the [weather|temperature] in {c}{u}?",
         c=city,
         u=f" in {unit}" if unit else "",
     )
@@ -97,7 +107,14 @@ def clock(w: World) -> Use:
     """The time in a city."""
     name, key = w.of(("get_time", "get_current_time", "current_time", "clock")), w.of(("city", "location", "timezone"))
     city, time = w.city(), f"{w.number(0, 23):02d}:{w.number(0, 59):02d}"
-    user = w.say("What time is it [now |]in {c}?", "[Tell me|Give me|Check] the time in {c}[.| please.]", c=city)
+    user = w.say(
+        "What time is it [now |right now |]in {c}?",
+        "[Tell me|Give me|Check|Get|Look up] the [time|current time|local time] in {c}[.| please.]",
+        "What is the [time|current time|local time] in {c}[?| now?]",
+        "How late is it [now |]in {c}?",
+        "[Do you know|Can you tell me|Tell me] what time it is in {c}?",
+        c=city,
+    )
     schema = tool(name, "Get the time in a city", {key: text_type(w)})
     return Use(schema, user, call(name, **{key: city}), either(w, "time", time), f"It is {time} in {city}.")
 
@@ -123,6 +140,10 @@ def calculator(w: World) -> Use:
         "What is {a} {s} {b}?",
         "[Compute|Calculate|Work out] {a} {s} {b}.",
         by_verb[sign],
+        "How much is {a} {s} {b}?",
+        "[Please |][compute|calculate|work out]: {a} {s} {b}",
+        "[I need|Tell me|Give me|Find] the result of {a} {s} {b}.",
+        "[Can|Could] you [compute|calculate|work out] {a} {s} {b}?",
         a=a,
         b=b,
         s=w.of((sign, word)),
@@ -136,9 +157,15 @@ def search(w: World) -> Use:
     name, key = w.of(("search", "web_search", "search_web", "lookup", "find")), w.of(("query", "q", "text"))
     query, found = w.word(words.TOPICS) if w.chance(0.4) else w.phrase(1, 3), w.phrase(2, 4)
     user = w.say(
-        "[Search|Look|Search the web] for {q}.", "[Look up|Find|Google|Search] {q}[ online| on the web|].", q=query
+        "[Search|Look|Search the web] for {q}.",
+        "[Look up|Find|Google|Search] {q}[ online| on the web|].",
+        "[Can|Could] you [search for|look up|find|google] {q}[ for me|]?",
+        "I [want|need|would like] [to find|to look up|to search for] {q}.",
+        "[Do|Run|Make] a [search|web search] for {q}.",
+        "[Find|Search] [something|pages|results] [about|for|on] {q}.",
+        q=query,
     )
-    schema = tool(name, w.of(("Search the web", "Search the internet", "Look something up")), {key: text_type(w)})
+    schema = tool(name, w.of(("Search the web", "Search the internet", "Search for something")), {key: text_type(w)})
     return Use(schema, user, call(name, **{key: query}), either(w, "found", found), f"I found this: {found}")
 
 
@@ -149,6 +176,9 @@ def exchange(w: World) -> Use:
     user = w.say(
         "[Convert|Change|Exchange] {n} {a} [to|into] {b}.",
         "[How much|What] is {n} {a} in {b}?",
+        "I [want|need|would like] to [convert|change|exchange] {n} {a} [to|into] {b}.",
+        "How many {b} [are|do I get for|will I get for] {n} {a}?",
+        "[Can|Could] you [convert|change|exchange] {n} {a} [to|into] {b}?",
         n=amount,
         a=a,
         b=b,
@@ -170,9 +200,13 @@ def message(w: World) -> Use:
     )
     person, text = w.name(), w.phrase(1, 4)
     user = w.say(
-        "[Send|Write] {n} [a message|an email|a note]: {t}",
-        "[Tell|Message|Text] {n}: {t}",
-        "[Send|Write] [a message|an email|a note] to {n} saying {t}",
+        "[Send|Write|Post] {n} [a message|an email|a note|a text|this message|the note]: {t}",
+        "[Tell|Message|Text|Email|Inform|Write to] {n}: {t}",
+        "[Send|Write] [a message|an email|a note|a text] to {n} saying {t}",
+        "[Send|Write|Post] [a message|an email|a note|this] to {n}: {t}",
+        "[Can|Could] you [tell|message|text|email] {n}: {t}",
+        "[Please |]let {n} know: {t}",
+        "I [want|need] to [tell|message|text|email] {n}: {t}",
         n=person,
         t=text,
     )
@@ -187,7 +221,11 @@ def timer(w: World) -> Use:
     user = w.say(
         "[Set|Start] a timer for {n} minutes.",
         "[Wake|Call|Remind] me in {n} minutes.",
-        "I need a timer [of|for] {n} minutes.",
+        "I [need|want] a timer [of|for] {n} minutes.",
+        "[Set|Start|Make] [a|the] {n} minute timer[.| please.]",
+        "[Tell|Warn|Alert|Remind] me [after|in] {n} minutes.",
+        "[Timer|Alarm] [for|in] {n} minutes[.| please.]",
+        "[Can|Could] you set a timer [for|of] {n} minutes?",
         n=minutes,
     )
     schema = tool(name, "Set a timer", {"minutes": "integer"})
@@ -198,7 +236,15 @@ def reading(w: World) -> Use:
     """A file."""
     name, key = w.of((("read_file", "path"), ("open_file", "path"), ("get_file", "filename"), ("cat", "file")))
     path, text = f"{w.invented()}.{w.of(('txt', 'py', 'md', 'json'))}", w.phrase(2, 4)
-    user = w.say("[Read|Open|Show me] [the file |]{p}.", "What is in [the file |]{p}?", p=path)
+    user = w.say(
+        "[Read|Open|Show me|Print|Display|Load] [the file |]{p}[.| please.]",
+        "What [is|is written|stands] in [the file |]{p}?",
+        "What does [the file |]{p} say?",
+        "I [want|need|would like] to [read|see] [the file |]{p}.",
+        "[Can|Could] you [read|open|show me] [the file |]{p}?",
+        "[Tell me|Show me|Give me] the [contents|text] of {p}.",
+        p=path,
+    )
     schema = tool(name, "Read a file", {key: text_type(w)})
     return Use(schema, user, call(name, **{key: path}), text, f"The file says: {text}")
 
@@ -206,18 +252,26 @@ def reading(w: World) -> Use:
 def plain(w: World) -> Use:
     """A tool without parameters."""
     kinds: dict[str, tuple[str, str, str]] = {
-        "roll_dice": ("[Roll|Throw] [a die|the dice|a dice].", "The die shows", str(w.number(1, 6))),
+        "roll_dice": (
+            "[|Please ][roll|throw] [a die|the dice|a dice][.| for me.]",
+            "The die shows",
+            str(w.number(1, 6)),
+        ),
         "get_date": (
-            "[What is the date today?|What day is it?|Tell me the date.|Which date is it?]",
+            "[What is|Tell me|Give me|Check|Say] [the date|today's date|the current date][.| please.| now.]",
             "The date is",
             f"2026-{w.number(10, 12)}-{w.number(10, 28)}",
         ),
         "get_battery": (
-            "[How full is the battery?|Check the battery.|What is the state of the battery?]",
+            "[Check|What is|Tell me|Give me|Show] the [state of the battery|battery|battery level][.| please.| now.]",
             "The battery is at",
             f"{w.number(1, 99)} percent",
         ),
-        "get_user": ("[Who is logged in?|Which user is logged in?|Tell me who is logged in.]", "The user is", w.name()),
+        "get_user": (
+            "[Who|Which user|Tell me who|Check who|Find out who] is [logged in|signed in|the user][.|?| now?]",
+            "The user is",
+            w.name(),
+        ),
     }
     name = w.of(list(kinds))
     asked, answer, value = kinds[name]
@@ -238,7 +292,14 @@ def property_of(w: World) -> Use:
         )
     )
     what, result = name[4:].replace("_", " "), w.name() if name == "get_owner" else w.number(1)
-    user = w.say("[What is|Tell me|Get|Find|Give me] the {w} of {v}[.| please.]", w=what, v=value)
+    user = w.say(
+        "[What is|Tell me|Get|Find|Give me|Look up|Check|Show me] the {w} of {v}[.| please.]",
+        "[Can|Could] you [tell me|get|find|look up|check] the {w} of {v}?",
+        "I [want|need|would like] [|to know |to see ]the {w} of {v}.",
+        "[Get|Find|Look up|Check|Show] the {w} for {v}.",
+        w=what,
+        v=value,
+    )
     schema = tool(name, f"Get the {what}", {key: text_type(w)})
     return Use(schema, user, call(name, **{key: value}), either(w, what, result), f"The {what} of {value} is {result}.")
 
@@ -262,9 +323,11 @@ def made_up(w: World) -> Use:
         for key, value in values.items()
     )
     user = w.say(
-        "[Please |]{v} the {n} with {s}.",
-        "[Call|Use|Run|Invoke] {t} with {s}.",
-        "[Can you|Could you] {v} [the|a] {n} with {s}?",
+        "[Please |]{v} [the|a|this] {n} with {s}.",
+        "[Call|Use|Run|Invoke|Execute|Try] [|the tool |the function ]{t} with {s}.",
+        "[Can you|Could you|Would you] {v} [the|a|this] {n} with {s}?",
+        "I [want|need|would like] to {v} [the|a] {n} with {s}.",
+        "[Now|Then|Next|Go and] {v} the {n} with {s}.",
         v=verb,
         n=noun,
         t=name,

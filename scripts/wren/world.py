@@ -25,6 +25,7 @@ Part = tuple[str, int]  # text, and the loss on it: 0 none, 1 all tokens, 2 all 
 SIDES: tuple[Side, ...] = ("train", "dev", "held")
 PARTS = 9  # one word or phrasing in this many is not trained on
 BLENDED_SHARE = 0.5  # of the words in training documents
+FRAGMENT_SHARE = 0.4  # of the parts of blended and invented words
 NO_THINKING = "<think>\n\n</think>\n\n"
 TOOLS_BEFORE = "# Tools\n\nYou can call these functions:\n<tools>\n"
 TOOLS_AFTER = (
@@ -140,8 +141,9 @@ def expand(pattern: str) -> Iterator[str]:
 class World:
     """A source of random words and sentences of one side."""
 
-    def __init__(self, seed: int, side: Side = "train") -> None:
-        self.rng, self.side = random.Random(seed), side
+    def __init__(self, seed: int, side: Side = "train", fragments: Sequence[str] = ()) -> None:
+        """Begin; `fragments` are parts of words (the tokenizer's tokens), of which all are to be met in training."""
+        self.rng, self.side, self.fragments = random.Random(seed), side, fragments
         self.is_trained = False  # whether a case of an evaluation had to take something that is trained on
 
     def chance(self, p: float) -> bool:
@@ -162,12 +164,17 @@ class World:
     def blend(self, known: Sequence[str]) -> str:
         """Return the head of one entry with the tail of another: a word that can be copied, but not remembered."""
         head, tail = self.rng.choice(known), self.rng.choice(known)
-        made = head[: self.rng.randint(1, max(len(head) - 1, 1))] + tail[self.rng.randint(0, len(tail) - 1) :]
+        start = self.fragment() or head[: self.rng.randint(1, max(len(head) - 1, 1))]
+        made = start + (self.fragment() or tail[self.rng.randint(0, len(tail) - 1) :])
         return head if words.RESERVED & {made, *made.split()} else made
+
+    def fragment(self) -> str:
+        """Return one of the fragments, or nothing."""
+        return self.rng.choice(self.fragments) if self.fragments and self.chance(FRAGMENT_SHARE) else ""
 
     def invented(self, low: int = 2, high: int = 3) -> str:
         """Return a word that means nothing."""
-        return "".join(self.of(words.SYLLABLES) for _ in range(self.rng.randint(low, high)))
+        return "".join(self.fragment() or self.of(words.SYLLABLES) for _ in range(self.rng.randint(low, high)))
 
     def letters(self) -> str:
         """Return random letters and digits, the hardest thing to copy."""

@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from wren.paraphrases import bare, triples
 from wren.pictures import ALL, draw, png
 from wren.skills_facts import arithmetic, equations, sums
 from wren.skills_memory import CHARACTERS_PER_TOKEN, memory_1000
-from wren.world import World, outcomes, render
+from wren.skills_tools import with_others
+from wren.tool_uses import any_use
+from wren.world import Part, World, outcomes, render
 
 from ollamapy.gguf import read_header
 from ollamapy.template.prompt import chat_template, render_chat
@@ -80,6 +83,25 @@ def test_training_has_words_that_stand_in_no_list_and_evaluations_have_none():
     }
     assert new["train"] > 100
     assert new["dev"] == new["held"] == 0
+
+
+def test_every_fragment_occurs_in_words_that_are_copied_from_the_prompt():
+    fragments = tuple(f"q{a}{b}" for a in "bcdfgjklm" for b in "vwxz")
+    answers = answers_of(corpus.documents(4000, seed=2, fragments=fragments))
+    assert min(answers.count(fragment) for fragment in fragments) > 20
+
+
+def answers_of(documents: Iterable[list[Part]]) -> str:
+    return "\n".join(document[-1][0] for document in documents)
+
+
+def test_no_other_tool_would_do_as_well_as_the_one_that_is_wanted():
+    w = World(6)
+    for use in (any_use(w) for _ in range(600)):
+        described = [schema["function"]["description"].lower() for schema in with_others(w, use)]
+        assert sum("weather" in text for text in described) <= 1
+        assert sum(text.startswith("search") for text in described) <= 1
+        assert len(set(described)) == len(described)
 
 
 def test_a_memory_lies_as_far_back_as_it_should():

@@ -10,7 +10,7 @@ from wren import words
 from wren.strings import random_text
 
 tokenizers = pytest.importorskip("tokenizers", reason="the dependency group wren is not installed")
-from wren.tokens import CONTROL, TAGS, tokenizer_of, train_tokenizer  # noqa: E402 - only where it can be imported
+from wren.tokens import CONTROL, TAGS, fragments_of, tokenizer_of, train_tokenizer  # noqa: E402 - only where it can be imported
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,10 @@ def test_control_tokens_stand_for_themselves_in_any_vocabulary():
     learned = train_tokenizer(["Tom is here and there. <think>\n\n</think>" * 30], {"Tom"})
     assert all(len(learned.encode(text, add_special_tokens=False).ids) == 1 for text in CONTROL + TAGS)
     assert learned.decode(learned.encode("Tom is here.").ids) == "Tom is here."
+
+
+def test_fragments_are_the_tokens_made_of_letters():
+    learned = train_tokenizer(["Tom sees Tom. He is 12 <think>" * 30], {"Tom"})
+    found = fragments_of(learned)
+    assert {"Tom", "sees"} <= set(found)
+    assert all(fragment.isalpha() for fragment in found)
