@@ -69,9 +69,9 @@ def answer_parser(
         return AnswerParser([XtmlParser(rng, prompt_tail)])
     if traits.names_recipients:
         return AnswerParser([RecipientParser(rng)])
-    stages: list[Stage] = []
+    calls = tool_parser(template_source, tools, rng, traits.tool_tag) if tools else None
+    stages: list[Stage] = [] if calls is None else [calls]
     if think_enabled and traits.thinking is not None:
-        stages.append(ThinkingParser(traits.thinking, prompt_tail=prompt_tail))
-    if tools:
-        stages.append(tool_parser(template_source, tools, rng, traits.tool_tag))
+        call_tags = calls.tags if calls is not None else ()
+        stages.insert(0, ThinkingParser(traits.thinking, prompt_tail=prompt_tail, call_tags=call_tags))
     return AnswerParser(stages)

@@ -52,6 +52,11 @@ class BlockParser(StepParser):
         self._bare = [s for s in syntaxes if s.bare]
         self._enter(None)
 
+    @property
+    def tags(self) -> list[tuple[str, str]]:
+        """What blocks stand between, where both ends are told."""
+        return [(syntax.open, syntax.close) for syntax in self._tagged if syntax.close]
+
     def _enter(self, syntax: Syntax | None) -> None:
         self._inside = syntax
         self._searched = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -28,10 +29,16 @@ class State(Enum):
 
 
 class ThinkingParser:
-    """Text to thinking and content. An answer that does not begin with the opening tag is all content."""
+    """Text to thinking and content. An answer that does not begin with the opening tag is all content.
 
-    def __init__(self, tags: ThinkingTags, *, prompt_tail: str = "") -> None:
+    Some models call a tool without closing their thinking first: blocks between `call_tags` that end an answer whose
+    thinking is still open are content, too, once it has ended.
+    """
+
+    def __init__(self, tags: ThinkingTags, *, prompt_tail: str = "", call_tags: Sequence[tuple[str, str]] = ()) -> None:
         self._tags = tags
+        self._call_tags = call_tags
+        self._thought: list[str] = []
         self._buffer = ""
         opened = prompt_tail.rstrip().endswith(tags.open)
         self.state = State.BEFORE_THINKING if opened else State.LOOKING_FOR_OPEN
@@ -53,7 +60,7 @@ class ThinkingParser:
         """Return what was withheld in case a tag would follow."""
         rest, self._buffer = self._buffer, ""
         if self.state is State.THINKING:
-            return Part(thinking=rest)
+            return Part(last_calls("".join([*self._thought, rest]), self._call_tags), rest)
         return Part() if self.state in (State.BEFORE_THINKING, State.BEFORE_CONTENT) else Part(rest)
 
     def _advance(self, state: State) -> str:
@@ -85,4 +92,17 @@ class ThinkingParser:
         kept = overlap(self._buffer, self._tags.close)
         thinking = self._buffer[: len(self._buffer) - kept]
         self._buffer = self._buffer[len(thinking) :]
+        self._thought.append(thinking)
         return thinking
+
+
+def last_calls(thought: str, tags: Sequence[tuple[str, str]]) -> str:
+    """Return the whole blocks between `tags` that a text ends with, nothing else being behind or between them."""
+    start = end = len(thought.rstrip())
+    while True:
+        text = thought[:start].rstrip()
+        found = (text.rfind(opening) for opening, closing in tags if text.endswith(closing))
+        begun = max(found, default=-1)
+        if begun < 0:
+            return thought[start:end].lstrip()
+        start = begun

@@ -53,6 +53,30 @@ def test_a_prompt_that_ends_with_the_opening_tag_starts_inside_thinking() -> Non
     assert parse(parser(tail="<|im_start|>assistant\n<think>\n"), ["\nhm</think>\nHi"]) == Part("Hi", "hm")
 
 
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_a_call_that_ends_an_answer_in_open_thinking_is_a_call(gap: str) -> None:
+    text = f"<think>\nI ask.\n{CALL}{gap}{CALL}\n"
+    for pieces in (text, [text]):
+        part = parse(parser(), pieces)
+        assert calls(part) == [WEATHER, WEATHER]
+        assert part.content == ""
+        assert part.thinking.startswith("I ask.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"<think>I could write {CALL} here.", id="words behind it"),
+        pytest.param(f"<think>I could write {CALL}\n</think>Hi", id="thinking closed"),
+        pytest.param("<think>I write <tool_call>", id="no end"),
+    ],
+)
+def test_a_call_that_is_only_thought_of_is_none(text: str) -> None:
+    part = parse(parser(), [text])
+    assert not part.tool_calls
+    assert part == parse(parser(tools=False), [text])
+
+
 def test_a_closed_thought_in_the_prompt_is_not_open() -> None:
     assert parse(parser(tail="<think>\n\n</think>\n\n"), ["Hi"]) == Part("Hi")
 
