@@ -27,6 +27,7 @@ logger = logging.getLogger("ollamapy.worker.engine")
 RESERVED_CELLS = 8
 WORTH_WAITING_TOKENS = 32
 NO_FREE_CELLS = 1
+CPU_STREAMS = 32  # a CPU computes no faster for more at once, and attention walks over the cells of all of them
 KEPT_CONTEXTS, KEPT_SHARE = 2, 8  # unused prefixes keep the cells of two contexts, or one part in eight of the pool
 
 
@@ -40,7 +41,8 @@ class Clock(Protocol):
 class Engine:
     """Continuous batching over one `Llama`. `send` receives every message for the parent.
 
-    At most `n_parallel` requests run at once, 0 for as many as fit. `speculator` guesses tokens ahead, if it is given.
+    At most `n_parallel` requests run at once; 0 lets in as many as fit, and on a CPU alone no more than it computes
+    efficiently. `speculator` guesses tokens ahead, if it is given.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Engine:
         self._running: list[Sequence] = []
         self._budget = StepBudget()
         self._largest_context = 0
-        self._most_running = n_parallel or llama.n_seq_max
+        self._most_running = n_parallel or (llama.n_seq_max if llama.size_device_bytes else CPU_STREAMS)
         self.preemptions = 0
         if not llama.can_cut:
             logger.info(

@@ -11,6 +11,7 @@ import pytest
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError
 from ollamapy.worker.constraint import ConstraintFactory
+from ollamapy.worker.engine import CPU_STREAMS
 from ollamapy.worker.llama import Llama
 from tests.worker.drive import GREEDY, Driver, load_llama
 
@@ -97,6 +98,18 @@ def test_an_answer_that_outlives_its_context_lets_newcomers_pass(llama: Llama) -
     driver.run()
     assert list(driver.finished) == [*newcomers, endless]
     assert driver.finished[endless].completion_tokens > 32
+
+
+@pytest.mark.parametrize(("n_parallel", "most"), [(0, CPU_STREAMS), (CPU_STREAMS + 8, CPU_STREAMS + 8), (3, 3)])
+def test_so_many_requests_run_at_once_and_the_others_follow(shared_models: Path, n_parallel: int, most: int) -> None:
+    roomy = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=16_384)
+    driver = Driver(roomy, n_parallel=n_parallel)
+    for number in range(CPU_STREAMS + 16):
+        driver.add(f"{number} {START}", max_tokens=60)
+    driver.run()
+    roomy.close()
+    assert max(len(frame.outputs) for frame in driver.frames) == most
+    assert len(driver.finished) == CPU_STREAMS + 16
 
 
 def test_a_cancelled_request_leaves_at_once(driver: Driver) -> None:
