@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -31,8 +32,10 @@ from bench_lib.targets import (
     batched_bench,
     first_token_seconds,
 )
+from bench_lib.turns import on_own_clock, take_turns
 
 Target = NativeTarget | LlamaServer | PythonServer
+Server = tuple[Target, Running]
 SETTLE_SECONDS = 1.0
 LIST_RUNS = 10
 COLD_RUNS = 3
@@ -50,8 +53,16 @@ class RoundResult:
     figures: Figures
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How servers are asked: again while other programs take a larger share; with `turn_seconds`, all in turns."""
+
+    most_foreign: float
+    turn_seconds: float = 0.0
+
+
 def run_rounds(
-    targets: Sequence[Target], setup: Setup, scenarios: Sequence[Scenario], rounds: int, most_foreign: float
+    targets: Sequence[Target], setup: Setup, scenarios: Sequence[Scenario], rounds: int, pace: Pace
 ) -> tuple[list[RoundResult], dict[str, int]]:
     """Run all servers side by side and ask one at a time; return the results and each server's peak RSS in bytes.
 
@@ -65,10 +76,12 @@ def run_rounds(
             warm_up(target, server, max(scenario.clients for scenario in scenarios))
         try:
             for number, scenario in product(range(rounds), scenarios):
-                for target, server in servers if number % 2 == 0 else reversed(servers):
-                    figures = ask_in_peace(target, server, scenario, number, most_foreign)
-                    results.append(RoundResult(scenario.name, target.name, number, figures))
-                    log_progress(results[-1])
+                order = servers if number % 2 == 0 else servers[::-1]
+                groups = [order] if pace.turn_seconds else [[one] for one in order]
+                for group in groups:
+                    for (target, _), figures in ask_in_peace(group, scenario, number, pace):
+                        results.append(RoundResult(scenario.name, target.name, number, figures))
+                        log_progress(results[-1])
         except KeyboardInterrupt:
             sys.stderr.write("stopped: what was measured of whole rounds is reported\n")
         return whole_rounds(results, len(targets)), {target.name: server.peak_rss() for target, server in servers}
@@ -89,27 +102,40 @@ def warm_up(target: Target, server: Running, clients: int) -> None:
         raise ServerError(f"{target.name} failed while warming up: {failed[0]}; its log:\n{log_tail(server.log)}")
 
 
-def ask(target: Target, server: Running, scenario: Scenario, number: int) -> Figures:
-    """Run a scenario against one server."""
+def ask(servers: Sequence[Server], scenario: Scenario, number: int, turn_seconds: float) -> list[Figures]:
+    """Run a scenario against one server, or against several that take turns; times count a server's own turns only."""
     prompts = make_prompts(scenario, f"round {number}")
-    before, busy_before, own_before, began = server.cpu_seconds(), busy_seconds(), own_seconds(), time.perf_counter()
-    exchanges = generate_load(target, server, prompts)
-    cpu = server.cpu_seconds() - before
-    foreign = busy_seconds() - busy_before - cpu - (own_seconds() - own_before)
-    share = foreign / ((time.perf_counter() - began) * (os.cpu_count() or 1))
+    before = [server.cpu_seconds() for _, server in servers]
+    busy_before, own_before, began = busy_seconds(), own_seconds(), time.perf_counter()
+    with ThreadPoolExecutor(len(servers)) as pool:
+        loads = [pool.submit(generate_load, target, server, prompts) for target, server in servers]
+        if turn_seconds:
+            turns = take_turns([server.process.pid for _, server in servers], loads, turn_seconds)
+            answers = [on_own_clock(load.result(), mine) for load, mine in zip(loads, turns, strict=True)]
+        else:
+            answers = [load.result() for load in loads]
+    cpu = [server.cpu_seconds() - at for (_, server), at in zip(servers, before, strict=True)]
+    foreign = busy_seconds() - busy_before - sum(cpu) - (own_seconds() - own_before)
+    share = max(foreign / ((time.perf_counter() - began) * (os.cpu_count() or 1)), 0.0)
     first_long = scenario.clients - scenario.long_clients if scenario.long_clients else None
-    return measure(exchanges, scenario.num_predict, cpu, max(share, 0.0), first_long)
+    return [
+        measure(exchanges, scenario.num_predict, seconds, share, first_long)
+        for exchanges, seconds in zip(answers, cpu, strict=True)
+    ]
 
 
-def ask_in_peace(target: Target, server: Running, scenario: Scenario, number: int, most_foreign: float) -> Figures:
+def ask_in_peace(
+    servers: Sequence[Server], scenario: Scenario, number: int, pace: Pace
+) -> list[tuple[Server, Figures]]:
     """Run a scenario, again while other programs disturb it, 5 times at most; return the least disturbed run."""
-    tries: list[Figures] = []
+    tries: list[list[Figures]] = []
     for attempt in range(MOST_TRIES):
-        wait_for_peace(most_foreign)
-        tries.append(ask(target, server, scenario, MOST_TRIES * number + attempt))
-        if tries[-1].foreign_share <= most_foreign:
+        wait_for_peace(pace.most_foreign)
+        tries.append(ask(servers, scenario, MOST_TRIES * number + attempt, pace.turn_seconds))
+        if tries[-1][0].foreign_share <= pace.most_foreign:
             break
-    return min(tries, key=lambda figures: figures.foreign_share)
+    best = min(tries, key=lambda figures: figures[0].foreign_share)
+    return list(zip(servers, best, strict=True))
 
 
 def wait_for_peace(most_foreign: float) -> None:

@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,7 @@ from bench_lib.plot import write_plot
 from bench_lib.report import format_number, format_ratios, table
 from bench_lib.runs import RoundResult, whole_rounds
 from bench_lib.scenarios import SCENARIOS, make_prompts
+from bench_lib.turns import Turn, on_own_clock, stopped, take_turns
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -152,3 +158,28 @@ def test_the_backend_is_that_of_the_tools_that_are_there(tools: list[str], backe
 
 def test_on_a_mac_it_is_metal() -> None:
     assert find_backend(lambda _tool: None, "Darwin") == "metal"
+
+
+def test_times_count_the_turns_of_a_server_alone() -> None:
+    turns = [Turn(10.0, 12.0), Turn(14.0, 16.0)]
+    exchange = Exchange(0, sent=10.5, times=[11.0, 13.0, 14.5], ended=17.0)
+    assert on_own_clock([exchange], turns) == [Exchange(0, sent=0.5, times=[1.0, 2.0, 2.5], ended=4.0)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="process trees are read from /proc")
+def test_servers_run_one_at_a_time_until_their_loads_are_done() -> None:
+    work = [sys.executable, "-c", "print(sum(range(2_000_000)), flush=True); input()"]
+    servers = [subprocess.Popen(work, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    pids = [server.pid for server in servers]
+    with stopped(pids):
+        assert all(os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]) for pid in pids)
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(server.stdout.readline) for server in servers]
+        turns = take_turns(pids, loads, 0.01)
+    assert [load.result() for load in loads] == [b"1999999000000\n"] * 2
+    ordered = sorted((turn for mine in turns for turn in mine), key=lambda turn: turn.began)
+    assert len(ordered) > 2
+    assert all(before.ended <= after.began for before, after in pairwise(ordered))
+    for server in servers:
+        server.communicate(b"\n", timeout=60)
+        assert server.returncode == 0
