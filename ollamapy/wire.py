@@ -249,13 +249,17 @@ class LoadProgress(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """The model is loaded. Sizes are bytes; `size_vram` of `size` lie on accelerators, `buffers` tells them by name."""
+    """The model is loaded, and runs `n_parallel` requests at once; others wait in the worker.
+
+    Sizes are bytes; `size_vram` of `size` lie on accelerators, `buffers` tells them by name.
+    """
 
     n_ctx: int
     n_ctx_train: int
     n_vocab: int
     n_embd: int
     n_seq_max: int
+    n_parallel: int
     size: int
     size_vram: int
     control_tokens: list[str]

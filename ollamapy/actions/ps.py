@@ -41,6 +41,7 @@ def loaded_record(loaded: LoadedModel, found: ResolvedModel | None) -> LoadedRec
         context_length=loaded.spec.num_ctx,
         kv_cells=ready.n_ctx if ready else 0,
         active_requests=loaded.busy,
+        queued_requests=max(loaded.busy - ready.n_parallel, 0) if ready else 0,
         draft_tokens=loaded.draft_tokens,
         accepted_tokens=loaded.accepted_tokens,
         state=loaded.state,

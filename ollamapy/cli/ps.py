@@ -61,7 +61,11 @@ def row(model: LoadedRecord, now: datetime) -> list[str]:
 def why_row(model: LoadedRecord) -> list[str]:
     """Return the name, the state and the reason of a model."""
     state = f"loading {model.progress:.0%}" if model.state == "loading" else model.state
-    return [model.name, f"{state}, {model.active_requests} running" if model.active_requests else state, model.reason]
+    if running := model.active_requests - model.queued_requests:
+        state += f", {running} running"
+    if model.queued_requests:
+        state += f", {model.queued_requests} queued"
+    return [model.name, state, model.reason]
 
 
 def waiting_row(request: WaitingRecord) -> list[str]:

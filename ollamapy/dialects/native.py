@@ -155,6 +155,7 @@ class LoadedRecord(Record, frozen=True, kw_only=True):
     context_length: int
     kv_cells: int = 0
     active_requests: int = 0
+    queued_requests: int = 0  # of those
     draft_tokens: int = 0
     accepted_tokens: int = 0
     state: str = ""

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -238,10 +239,19 @@ class Scheduler:
         while decisions := decide(self._picture()):
             for decision in decisions:
                 self._carry_out(decision)
-        for request in list(self._waiting.values())[self._settings.max_queue :]:
+        for request in self._surplus():
             self._refuse(request, QueueFullError())
         self._look_ahead()
         self._set_timer(next_change(self._picture()))
+
+    def _surplus(self) -> list[_Request]:
+        """Return the newest waiting requests that are too many: as many of a model as it runs at once do not count."""
+        seen, queued = Counter[str](), list[_Request]()
+        for request in self._waiting.values():
+            seen[request.spec.key] += 1
+            if seen[request.spec.key] > request.spec.load.n_parallel:
+                queued.append(request)
+        return queued[self._settings.max_queue :]
 
     def _look_ahead(self) -> None:
         """Measure the memory for what has to be loaded, and let what the next load needs be prepared."""
@@ -346,8 +356,9 @@ class Scheduler:
             return  # the caller went away; its release is on its way
         if model.runner is None or model.ready is None:
             raise RuntimeError(f"{model.spec.name} was granted before it was loaded")
-        at_once = model.spec.load.n_parallel or model.ready.n_seq_max
-        if model.busy >= at_once + self._settings.max_queue:  # the others wait inside the worker, as in a queue
+        if (
+            model.busy >= model.ready.n_parallel + self._settings.max_queue
+        ):  # the others wait inside the worker, as in a queue
             request.lease.set_exception(QueueFullError())
             return
         if request.keep_alive_seconds is not None:

@@ -164,8 +164,9 @@ _UNSET: Mapping[str, object] = {
 def find_mismatch(loaded: LoadSpec, wanted: LoadSpec) -> str | None:
     """Return why a model loaded in one way can't serve a request for another, or None where it can.
 
-    A context is served by a pool of at least as many cells, an option that was not set by any value of it, and a batch
-    by one of any size, save for embeddings, whose inputs it limits.
+    A context is served by a pool of at least as many cells, an option that was not set by any value of it, one that was
+    set as in the request it was loaded for by what came of that, and a batch by one of any size, save for embeddings,
+    whose inputs it limits.
     """
     if wanted.key != loaded.key:
         return "another model"
@@ -174,8 +175,11 @@ def find_mismatch(loaded: LoadSpec, wanted: LoadSpec) -> str | None:
     if not wanted.num_ctx and loaded.origin.num_ctx and not _is_default_covered(loaded):
         return f"num_ctx {loaded.num_ctx} -> as much as the memory allows"
     old, new = msgspec.structs.asdict(loaded.load), msgspec.structs.asdict(wanted.load)
+    asked = msgspec.structs.asdict(loaded.origin.load)
     for name in old:
-        if name not in _NOT_COMPARED and not _is_served(name, old[name], new[name], loaded):
+        if name in _NOT_COMPARED or new[name] == asked[name]:
+            continue
+        if not _is_served(name, old[name], new[name], loaded):
             return f"{name} {old[name]} -> {new[name]}"
     return None
 

@@ -33,6 +33,7 @@ from ollamapy.scheduler.spec import LoadSpec, ModelRunner
 from ollamapy.scheduler.survey import Surveyor
 from ollamapy.server.application import build_app
 from ollamapy.server.guard import policy_of
+from ollamapy.server.log import configure_logging
 from ollamapy.server.protocol import HttpProtocol
 from ollamapy.service import notify
 from ollamapy.store import Store
@@ -43,7 +44,6 @@ __all__ = ["DaemonServer", "bind", "build_app", "build_server", "serve"]
 BACKLOG = 2048
 DRAIN_SECONDS = 5.0
 LAST_WORDS_SECONDS = 3.0  # for telling clients that their answers were cut off
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger("ollamapy.server")
 
@@ -165,17 +165,6 @@ def bind(settings: Settings) -> socket.socket:
         raise ServiceError(_bind_text(exc, host, port)) from exc
     listener.setblocking(False)
     return listener
-
-
-def configure_logging(debug: int) -> None:
-    """Send the log of this package, and warnings of the web server, to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    for name, level in (("ollamapy", logging.DEBUG if debug else logging.INFO), ("uvicorn", logging.WARNING)):
-        log = logging.getLogger(name)
-        log.handlers = [handler]
-        log.setLevel(level)
-        log.propagate = False
 
 
 class DaemonServer(uvicorn.Server):

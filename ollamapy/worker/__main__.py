@@ -20,7 +20,7 @@ from ollamapy.worker.constraint import Constraint, ConstraintFactory
 from ollamapy.worker.devices import read_devices
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.embedding import EmbeddingEngine
-from ollamapy.worker.engine import Engine
+from ollamapy.worker.engine import Engine, useful_parallel
 from ollamapy.worker.inputs import embed_inputs, read_prompt
 from ollamapy.worker.llama import Llama
 from ollamapy.worker.pictures import Picture
@@ -108,7 +108,7 @@ def main() -> None:
     Thread(target=reader.run, name="reader", daemon=True).start()
     llama, draft, eye = _load(load, output)
     reader.attach(llama, eye)
-    output.send(_ready(llama, draft))
+    output.send(_ready(load, llama, draft))
     if load.embeds:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, Pulse(output))
     else:
@@ -197,13 +197,14 @@ def _quantized(task: wire.Quantize, output: Output) -> wire.FileDone | wire.File
     return wire.FileDone()
 
 
-def _ready(llama: Llama, draft: DraftModel | None) -> wire.Ready:
+def _ready(load: wire.LoadModel, llama: Llama, draft: DraftModel | None) -> wire.Ready:
     return wire.Ready(
         n_ctx=llama.n_ctx,
         n_ctx_train=llama.n_ctx_train,
         n_vocab=llama.n_vocab,
         n_embd=llama.n_embd,
         n_seq_max=llama.n_seq_max,
+        n_parallel=load.n_parallel or (llama.n_seq_max if load.embeds else useful_parallel(llama)),
         size=llama.size_bytes + (draft.size_bytes if draft else 0),
         size_vram=llama.size_device_bytes + (draft.size_device_bytes if draft else 0),
         control_tokens=llama.control_tokens(),

@@ -31,6 +31,11 @@ CPU_STREAMS = 32  # a CPU computes no faster for more at once, and attention wal
 KEPT_CONTEXTS, KEPT_SHARE = 2, 8  # unused prefixes keep the cells of two contexts, or one part in eight of the pool
 
 
+def useful_parallel(llama: Llama) -> int:
+    """Return how many requests this model should run at once where nobody said."""
+    return llama.n_seq_max if llama.size_device_bytes else min(CPU_STREAMS, llama.n_seq_max)
+
+
 class Clock(Protocol):
     """Seconds on a monotonic clock."""
 
@@ -66,7 +71,7 @@ class Engine:
         self._running: list[Sequence] = []
         self._budget = StepBudget()
         self._largest_context = 0
-        self._most_running = n_parallel or (llama.n_seq_max if llama.size_device_bytes else CPU_STREAMS)
+        self._most_running = n_parallel or useful_parallel(llama)
         self.preemptions = 0
         if not llama.can_cut:
             logger.info(

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from ollamapy import wire
 from ollamapy.errors import LoadError
 from ollamapy.scheduler.spec import LoadSpec, OnProgress
-from tests.fakes.worker import READY
+from tests.fakes.worker import ready_for
 
 
 class FakeRunner:
@@ -64,8 +64,8 @@ class FakeRunner:
             self.state = "failed"
             self.was_cancelled = isinstance(exc, asyncio.CancelledError)
             raise
-        self.state, self.ready = "ready", READY
-        return READY
+        self.state, self.ready = "ready", ready_for(self.spec.load)
+        return self.ready
 
     async def stop(self) -> None:
         """Wait for `finish_stop`."""

@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from ollamapy import wire
 
 READY = wire.Ready(
@@ -25,6 +27,7 @@ READY = wire.Ready(
     n_vocab=512,
     n_embd=64,
     n_seq_max=64,
+    n_parallel=64,
     size=1_000_000,
     size_vram=0,
     control_tokens=["<|im_start|>", "<|im_end|>"],
@@ -34,6 +37,11 @@ READY = wire.Ready(
     adds_eos=False,
     description="fake 1M F32",
 )
+
+
+def ready_for(load: wire.LoadModel) -> wire.Ready:
+    """Return what a worker says of itself that was given this message."""
+    return msgspec.structs.replace(READY, n_parallel=load.n_parallel or READY.n_parallel)
 
 
 def fake_worker_command(*flags: str) -> tuple[str, ...]:
@@ -123,7 +131,7 @@ class _Worker:
             _send(wire.LoadFailed(f"llama_model_load: error loading model {load.path}: tensor 'x' is missing"))
             sys.exit(1)
         _misbehave(way, self._flags.last_words)
-        _send(READY)
+        _send(ready_for(load))
         while self._flags.stop_reading:
             signal.pause()
 

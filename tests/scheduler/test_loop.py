@@ -419,6 +419,14 @@ async def test_more_than_a_model_answers_at_once_wait_in_it_up_to_the_same_bound
     await stage.let_go(again, *held[1:])
 
 
+async def test_a_model_that_is_still_to_be_loaded_refuses_no_more_than_a_loaded_one(stage: Stage) -> None:
+    spec = make_spec("p", n_parallel=2)
+    callers = [await stage.ask(spec) for _ in range(7)]
+    assert [type(caller.error) for caller in callers] == [type(None)] * 6 + [QueueFullError]
+    await stage.finish_load()
+    await stage.let_go(*callers[:6])
+
+
 # ---- failures
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,16 @@ def test_a_loaded_model_serves_what_it_covers(
     loaded: dict[str, Any], wanted: dict[str, Any], mismatch: str | None
 ) -> None:
     assert find_mismatch(make_spec(**loaded), make_spec(**wanted)) == mismatch
+
+
+@pytest.mark.parametrize(
+    "asked", [{"main_gpu": 0}, {"tensor_split": [3.0, 1.0]}, {"n_gpu_layers": 99}, {"split_mode": "row"}], ids=str
+)
+def test_a_loaded_model_serves_what_it_was_loaded_for_whatever_came_of_it(asked: dict[str, Any]) -> None:
+    wanted = make_spec(**asked)
+    loaded = replace(make_spec(n_gpu_layers=0, main_gpu=None, tensor_split=[], split_mode="none"), wished=wanted)
+    assert find_mismatch(loaded, wanted) is None
+    assert find_mismatch(loaded, make_spec(main_gpu=1)) is not None
 
 
 def test_adapters_are_part_of_the_key() -> None:

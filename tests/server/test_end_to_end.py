@@ -204,6 +204,17 @@ def test_a_prompt_that_is_too_long_is_refused_and_a_smaller_context_is_kept(stor
     assert "the context length is 64" in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    "option", [{"main_gpu": 0}, {"main_gpu": 5}, {"tensor_split": "3,1"}, {"num_gpu": 99}], ids=str
+)
+def test_an_option_for_gpus_is_no_reason_to_load_a_model_twice(story, option):
+    body = {**FREE, "stream": False, "options": {"num_predict": 2, **option}}
+    assert story.client.post("/api/generate", json=body).status_code == 200
+    workers = worker_pids()
+    assert story.client.post("/api/generate", json=body).status_code == 200
+    assert worker_pids() == workers
+
+
 def test_many_clients_stream_at_once(story):
     alone = text_of(story.lines("/api/generate", FREE))
 
