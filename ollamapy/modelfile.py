@@ -149,6 +149,8 @@ def parse_commands(text: str) -> Iterator[Command]:
         if name == "parameter":
             key, rest = _word(rest, start, "expected a name and a value, such as PARAMETER temperature 0.7")
         elif name == "message":
+            if rest.strip() in ROLES:
+                raise ModelfileError(f"expected a text after MESSAGE {rest.strip()}", start)
             key, rest = _word(rest, start, _ROLE_HINT)
             if key not in ROLES:
                 raise ModelfileError(_ROLE_HINT, start)

@@ -167,7 +167,12 @@ def read_keep_alive(fields: Fields) -> float | None:
     if value is None:
         return None
     if isinstance(value, str):
-        seconds = parse_duration(value)
+        try:
+            seconds = parse_duration(value)
+        except InvalidInputError as exc:
+            raise InvalidInputError(
+                f'field "keep_alive": {exc.message}; give a number of seconds or a duration like "5m"'
+            ) from exc
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInputError(
             f'field "keep_alive" must be a number of seconds or a duration like "5m", not {kind_of(value)}'

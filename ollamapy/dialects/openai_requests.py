@@ -86,6 +86,8 @@ def read_options(fields: Fields) -> Options:
         given["num_predict"] = tokens
     stop = fields.raw("stop")
     if stop is not None:
+        if not isinstance(stop, str | list):
+            raise InvalidInputError(f'field "stop" must be a string or an array of strings, not {kind_of(stop)}')
         given["stop"] = [stop] if isinstance(stop, str) else fields.texts("stop")
     return parse_options(given).over(parse_options(fields.mapping("options") or {}))
 

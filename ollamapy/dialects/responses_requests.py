@@ -27,6 +27,7 @@ from ollamapy.types import ChatRequest, Json, Message, Options, ToolCall
 LOGPROBS = "message.output_text.logprobs"
 ROLES = {"developer": "system"}
 IGNORED_ITEMS = ("web_search_call",)
+TRUNCATIONS = ("", "auto", "disabled")
 
 FindItem = Callable[[str], dict[str, Json] | None]
 
@@ -53,6 +54,10 @@ def response_request(fields: Fields, find_item: FindItem) -> ResponseRequest:
         raise InvalidInputError("model is required")
     if fields.raw("conversation") is not None:
         raise InvalidInputError('field "conversation": no conversations are kept here; use previous_response_id')
+    if fields.flag("background"):
+        raise InvalidInputError('field "background": answers only run while their client waits; leave it out')
+    if fields.text("truncation") not in TRUNCATIONS:
+        raise InvalidInputError('field "truncation" must be "auto" or "disabled"')
     refuse_grammars(fields, "text.format")
     tools, must_call = _tools(fields)
     top_logprobs = fields.integer("top_logprobs", 0, MAX_TOP_LOGPROBS) or 0

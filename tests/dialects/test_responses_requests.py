@@ -152,6 +152,8 @@ def test_the_answer_repeats_the_request():
         ),
         pytest.param({"input": [{**CALL, "arguments": "{"}]}, "invalid tool call arguments", id="arguments"),
         pytest.param({"conversation": "c"}, '"conversation"', id="conversation"),
+        pytest.param({"background": True}, '"background"', id="background"),
+        pytest.param({"truncation": "x"}, '"truncation" must be', id="truncation"),
         pytest.param({"max_output_tokens": 0}, '"max_output_tokens" must be', id="max_output_tokens"),
         pytest.param({"reasoning": {"effort": "x"}}, "invalid reasoning value", id="effort"),
         pytest.param({"text": {"format": {"type": "x"}}}, '"text.format.type" must be', id="format"),

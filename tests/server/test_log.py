@@ -14,8 +14,11 @@ def test_a_message_is_one_line_of_printable_text() -> None:
 
 def test_the_way_to_an_error_keeps_its_lines() -> None:
     try:
-        raise ValueError("a reason")
+        int("many")
     except ValueError as exc:
         failure = (type(exc), exc, exc.__traceback__)
     record = logging.LogRecord("ollamapy", logging.ERROR, "", 0, "it broke", (), failure)
-    assert LineFormatter(LOG_FORMAT).format(record).splitlines()[-1] == "ValueError: a reason"
+    assert (
+        LineFormatter(LOG_FORMAT).format(record).splitlines()[-1]
+        == "ValueError: invalid literal for int() with base 10: 'many'"
+    )
