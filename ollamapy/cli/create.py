@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.cli.deliver import Delivery
 from ollamapy.cli.json_output import one_line
+from ollamapy.cli.piped import read_input
 from ollamapy.cli.progress import Progress
 from ollamapy.config import read_settings
 from ollamapy.convert.safetensors import read_table
@@ -49,7 +49,8 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
       ollamapy create mine -f path/to/Modelfile --quantize Q4_K_M
       ollamapy create mine -f -        # reads the Modelfile from standard input
     """
-    modelfile, folder = read_modelfile(file)
+    settings = read_settings(os.environ)
+    modelfile, folder = read_modelfile(file, settings.max_body_bytes)
     for warning in modelfile.warnings:
         render.note(warning)
     base, paths = find_sources(modelfile, folder)
@@ -59,7 +60,6 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
         check_weights(path)
     status = Progress()
     try:
-        settings = read_settings(os.environ)
         with connect(settings) as client:
             delivery = Delivery(client, settings, status, link=link)
             request = CreateRequest(
@@ -89,10 +89,13 @@ def command(*, model: str, file: str | None, quantize: str = "", link: bool = Fa
         status.end()
 
 
-def read_modelfile(file: str | None) -> tuple[Modelfile, Path]:
-    """Return the Modelfile and the folder that its paths are relative to; raises InvalidFileError, ModelfileError."""
+def read_modelfile(file: str | None, limit_bytes: int) -> tuple[Modelfile, Path]:
+    """Return the Modelfile and the folder that its paths are relative to; the limit is that of standard input.
+
+    Raises InvalidFileError, ModelfileError, TooLargeError.
+    """
     if file == STANDARD_INPUT:
-        return parse_modelfile(sys.stdin.buffer.read()), Path.cwd()
+        return parse_modelfile(read_input(limit_bytes)), Path.cwd()
     path = Path(file or DEFAULT_FILE)
     if file is None and not path.exists():
         if not (any(Path.cwd().glob(FOLDER_PATTERN)) or safetensors_files(Path.cwd())):

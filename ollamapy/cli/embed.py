@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.cli.json_output import compact, pretty
 from ollamapy.cli.parsing import clean_text, whole_number
+from ollamapy.cli.piped import read_input
+from ollamapy.config import read_settings
 from ollamapy.errors import InvalidInputError
 from ollamapy.types import EmbedRequest
 
@@ -31,10 +33,11 @@ def command(*, model: str, texts: list[str], dimensions: str | None, as_json: bo
       ollamapy embed nomic-embed-text --dimensions 256 < lines.txt
     """
     wanted = whole_number("--dimensions", dimensions)
-    inputs = [*map(clean_text, texts)] or piped_lines()
+    settings = read_settings(os.environ)
+    inputs = [*map(clean_text, texts)] or piped_lines(settings.max_body_bytes)
     if not inputs:
         raise InvalidInputError("there is nothing to embed; name a text or pipe in lines")
-    with connect() as client:
+    with connect(settings) as client:
         answer = client.embed(EmbedRequest(model, tuple(inputs), dimensions=wanted))
     if as_json:
         render.line(pretty(answer))
@@ -45,9 +48,12 @@ def command(*, model: str, texts: list[str], dimensions: str | None, as_json: bo
         render.note(f"{answer.truncated_inputs} of {len(inputs)} texts were longer than the model can read, and cut")
 
 
-def piped_lines() -> list[str]:
-    """Return the lines that are piped into the command, without blank ones; none where a person types."""
+def piped_lines(limit_bytes: int) -> list[str]:
+    """Return the lines that are piped into the command, without blank ones; none where a person types.
+
+    Raises TooLargeError.
+    """
     if render.is_input_terminal():
         return []
-    lines = sys.stdin.buffer.read().decode("utf-8", "replace").splitlines()
+    lines = read_input(limit_bytes).decode("utf-8", "replace").splitlines()
     return [line for line in lines if line.strip()]

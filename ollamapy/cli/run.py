@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import sys
 from functools import partial
 
 from ollamapy.cli import render
@@ -14,6 +13,7 @@ from ollamapy.cli.chat.session import VISION, Chat
 from ollamapy.cli.daemon import connect, ensure_running
 from ollamapy.cli.json_output import compact, one_line
 from ollamapy.cli.parsing import clean_text, whole_number
+from ollamapy.cli.piped import read_input
 from ollamapy.cli.progress import show_transfer
 from ollamapy.cli.speak import Manner, Speaker, listen, load
 from ollamapy.cli.values import parse_format, parse_keep_alive, parse_pairs, parse_switch, parse_think
@@ -91,9 +91,9 @@ def command(
     keep_alive_seconds = parse_keep_alive("--keepalive", keepalive)
     answer_format, chosen = parse_format(format_), parse_pairs("--option", options)
     width, is_cut = whole_number("--dimensions", dimensions), parse_switch("--truncate", truncate)
-    words = [*piped_text(), *map(clean_text, prompt)]
-    is_conversation = not words and not as_json and render.is_input_terminal() and render.is_output_terminal()
     settings = read_settings(os.environ)
+    words = [*piped_text(settings.max_body_bytes), *map(clean_text, prompt)]
+    is_conversation = not words and not as_json and render.is_input_terminal() and render.is_output_terminal()
     with connect(settings) as client:
         shown = find_model(client, model, insecure=insecure)
         if "embedding" in shown.capabilities:
@@ -180,9 +180,9 @@ def embed_once(client: Client, request: EmbedRequest) -> None:
         render.note("the text was longer than the model can read, and cut")
 
 
-def piped_text() -> list[str]:
-    """Return what is piped into the command; nothing where a person types."""
+def piped_text(limit_bytes: int) -> list[str]:
+    """Return what is piped into the command; nothing where a person types. Raises TooLargeError."""
     if render.is_input_terminal():
         return []
-    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    text = read_input(limit_bytes).decode("utf-8", "replace")
     return [text] if text else []

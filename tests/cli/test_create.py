@@ -18,6 +18,7 @@ from tests.fakes.ollama_api import FakeOllama
 CONTENT = gguf_builder.model()
 LORA = gguf_builder.model([gguf_builder.text("general.author", "somebody")])
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+LIMIT = 1 << 20
 MODELFILE = """\
 FROM ./tiny.gguf
 ADAPTER lora.gguf
@@ -138,7 +139,7 @@ def test_without_a_modelfile_the_folder_itself_is_taken(tmp_path: Path, monkeypa
     (tmp_path / "b.gguf").write_bytes(CONTENT)
     (tmp_path / "a.gguf").write_bytes(CONTENT)
     monkeypatch.chdir(tmp_path)
-    modelfile, folder = read_modelfile(None)
+    modelfile, folder = read_modelfile(None, LIMIT)
     assert find_sources(modelfile, folder) == ("", [tmp_path / "a.gguf", tmp_path / "b.gguf"])
 
 
@@ -158,7 +159,7 @@ def test_a_folder_with_neither_modelfile_nor_weights_tells_what_to_write(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidFileError, match=r"neither a Modelfile nor a GGUF file; write a Modelfile .* FROM line"):
-        read_modelfile(None)
+        read_modelfile(None, LIMIT)
 
 
 def test_a_folder_of_hugging_face_is_sent_with_what_lies_beside_the_weights(
