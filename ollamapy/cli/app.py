@@ -7,12 +7,11 @@ not paid for.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 
 from ollamapy.cli import render
-from ollamapy.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code, told
+from ollamapy.cli.errors import INTERRUPTED, OUTPUT_LOST, USAGE, exit_code, told
 from ollamapy.cli.parsing import CommandModule, invoke
 from ollamapy.errors import OllamapyError
 
@@ -66,12 +65,16 @@ def main() -> None:
     render.prepare()
     try:
         code = run_command(sys.argv[1:])
-        sys.stdout.flush()
+        render.finish()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = BROKEN_PIPE
+        render.drop(sys.stdout)
+        code = OUTPUT_LOST
+    except render.OutputError as exc:
+        render.drop(sys.stdout)
+        render.error(str(exc))
+        code = OUTPUT_LOST
     sys.exit(code)
 
 
@@ -98,6 +101,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except OllamapyError as exc:
         render.error(told(exc))
         return exit_code(exc)
+    except SystemExit as ended:  # after a help, and where several errors were told
+        return ended.code if isinstance(ended.code, int) else 0
     return 0
 
 

@@ -1,7 +1,8 @@
 """The exit code and the words for each kind of error.
 
-130 is an interrupt and 2 also a command line that can't be read. What goes wrong in the daemon has the same code as in
-the command itself, where the daemon is ollamapy; Ollama's tells no kinds.
+130 is an interrupt, 141 an output that nobody reads or that can't be written, and 2 also a command line that can't be
+read. What goes wrong in the daemon has the same code as in the command itself, where the daemon is ollamapy; Ollama's
+tells no kinds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ollamapy.errors import (
 
 USAGE = 2
 INTERRUPTED = 130
-BROKEN_PIPE = 141
+OUTPUT_LOST = 141
 LIST_COMMAND = "`ollamapy list`"
 
 EXIT_CODES: Mapping[type[OllamapyError], int] = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
 
 COLUMN_GAP = 4
 DIM = "\x1b[2m"
@@ -16,11 +19,38 @@ _CLEAR_BEHIND = "\x1b[K"
 _CLEAR_BELOW = "\x1b[J"
 
 
+class OutputError(Exception):
+    """Standard output takes no more, for another reason than that its reader left."""
+
+
 def prepare() -> None:
-    """Make sure that text which the terminal's encoding lacks is replaced, not an error."""
+    """Make sure that all three streams are there, and that text which the terminal's encoding lacks is replaced."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _open_missing_streams() -> None:
+    """Stand in for the streams that the process was started without, for which Python has None.
+
+    Nothing is read, what is told beside the result is dropped, and a result can't be written, which is an error. They
+    are opened in the order of their numbers, which thus are taken: no socket gets one of them.
+    """
+    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY), "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
+
+
+def finish() -> None:
+    """Write what is left of the output; raises BrokenPipeError, OutputError."""
+    with _writing():
+        sys.stdout.flush()
+
+
+def drop(stream: TextIO) -> None:
+    """Give up standard output or standard error after an error, so that what is left of it makes no second one."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_input_terminal() -> bool:
@@ -40,17 +70,35 @@ def terminal_columns() -> int:
 
 def write(text: str) -> None:
     """Write a piece of an answer at once, as it is."""
-    print(text, end="", flush=True)
+    with _writing():
+        print(text, end="", flush=True)
 
 
 def line(text: str = "") -> None:
     """Write a line; what could steer a terminal does not reach one."""
-    print(harmless(text) if is_output_terminal() else text)
+    with _writing():
+        print(harmless(text) if is_output_terminal() else text)
 
 
 def note(text: str) -> None:
-    """Tell the user something that is not part of the result."""
-    print(harmless(text) if is_error_terminal() else text, file=sys.stderr, flush=True)
+    """Tell the user something that is not part of the result; where that can't be written, it is lost."""
+    try:
+        print(harmless(text) if is_error_terminal() else text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        drop(sys.stderr)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell a disk that is full, and the like, from errors of what the command does."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputError(f"the output can't be written: {exc.strerror}") from exc
 
 
 def harmless(text: str) -> str:
