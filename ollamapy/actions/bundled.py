@@ -21,6 +21,11 @@ FOLDERS = (_PACKAGE / "bundled", _PACKAGE.parent / "modelfiles")  # installed; i
 logger = logging.getLogger("ollamapy.actions")
 
 
+def is_bundled(name: ModelName) -> bool:
+    """Return whether a model of that name comes with the package."""
+    return name in (BUNDLED_NAME, BUNDLED_EMBEDDER)
+
+
 def find_manifest(store: Store, name: ModelName) -> StoredManifest:
     """Return the manifest of a model, after making a bundled one if that is what is missing; blocks.
 
@@ -29,7 +34,7 @@ def find_manifest(store: Store, name: ModelName) -> StoredManifest:
     try:
         return store.read_manifest(name)
     except ModelNotFoundError:
-        folders = [folder / name.model for folder in FOLDERS if name in (BUNDLED_NAME, BUNDLED_EMBEDDER)]
+        folders = [folder / name.model for folder in FOLDERS if is_bundled(name)]
         folder = next((folder for folder in folders if (folder / "Modelfile").is_file()), None)
         if folder is None:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ollamapy.actions.bundled import find_manifest, is_bundled
 from ollamapy.actions.plan import Plan, find_plan
 from ollamapy.actions.pull import with_prefix
 from ollamapy.actions.services import Services
@@ -14,16 +15,17 @@ from ollamapy.store import StoredManifest
 
 
 async def check_update(services: Services, model: str, *, only_pulled: bool = False) -> UpdateRecord:
-    """Compare a model with what its registry has under its name; with `only_pulled` none is asked of others.
+    """Compare a model with what its registry has under its name.
 
-    Raises ModelNotFoundError, InvalidInputError for a registry that is not configured, RegistryError.
+    No registry is asked for a bundled model that was not pulled, and with `only_pulled` for none that was not. Raises
+    ModelNotFoundError, InvalidInputError for a registry that is not configured, RegistryError.
     """
     name = ModelName.parse(model)
     try:
-        stored = await asyncio.to_thread(services.store.read_manifest, name)
+        stored = await asyncio.to_thread(find_manifest, services.store, name)
     except ModelNotFoundError as exc:
         raise ModelNotFoundError(model.strip()) from exc
-    if only_pulled and not await asyncio.to_thread(services.store.is_pulled, stored):
+    if (only_pulled or is_bundled(name)) and not await asyncio.to_thread(services.store.is_pulled, stored):
         return UpdateRecord(model=str(stored.name), digest=stored.digest.hex, state="local")
     return UpdateRecord(model=str(stored.name), digest=stored.digest.hex, state=await _look(services, stored))
 

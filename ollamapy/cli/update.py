@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
+from ollamapy.cli.errors import exit_code
 from ollamapy.cli.json_output import indented
 from ollamapy.cli.progress import show_transfer
 from ollamapy.client import Client
 from ollamapy.dialects.native import UpdateRecord
-from ollamapy.errors import InvalidInputError, OllamapyError, ServiceError
+from ollamapy.errors import InvalidInputError, OllamapyError, RemoteNotFoundError
 
 STATE_WORDS = {
     "current": "up to date",
     "newer": "a newer version is there",
     "absent": "not in its registry",
+    "local": "comes with ollamapy",  # unless all were asked for, which leaves out what was made here
 }
 
 
@@ -37,18 +40,15 @@ def command(*, models: list[str], all_models: bool, check: bool, as_json: bool) 
     """
     if bool(models) == all_models:
         raise InvalidInputError("name the models to update, or use --all")
+    failed: dict[str, OllamapyError] = {}
     with connect() as client:
         names = [model.name for model in client.list().models] if all_models else models
-        answers = [(name, look(client, name, only_pulled=all_models)) for name in names]
-        found = [record for _, record in answers if record is not None and record.state != "local"]
-        failed = [name for name, record in answers if record is None]
-        changed: list[str] = []
-        if not check:
-            changed, missed = fetch(client, found, tell_absent=not all_models)
-            failed += missed
+        answers = [look(client, name, failed, only_pulled=all_models) for name in names]
+        found = [record for record in answers if record is not None and (models or record.state != "local")]
+        changed = [] if check else fetch(client, found, failed, tell_absent=not all_models)
     if as_json:
         states = {record.model: record.state for record in found}
-        render.line(indented({"states": states, "updated": changed, "failed": failed}))
+        render.line(indented({"states": states, "updated": changed, "failed": list(failed)}))
     elif check:
         render.table(("NAME", "STATE"), [[record.model, STATE_WORDS[record.state]] for record in found])
     elif changed:
@@ -56,34 +56,41 @@ def command(*, models: list[str], all_models: bool, check: bool, as_json: bool) 
     elif not failed:
         render.line("nothing is newer")
     if failed:
-        raise ServiceError(f"could not {'check' if check else 'update'} {', '.join(failed)}")
+        render.error(f"could not {'check' if check else 'update'} {', '.join(failed)}")
+        sys.exit(exit_code(next(iter(failed.values()))))  # each was told when it came
 
 
-def fetch(client: Client, found: Sequence[UpdateRecord], *, tell_absent: bool) -> tuple[list[str], list[str]]:
-    """Pull what is newer; returns the models that changed and those that failed."""
-    absent = [record.model for record in found if record.state == "absent"] if tell_absent else []
-    for name in absent:
-        render.error(f"{name} is not in its registry")
+def fetch(
+    client: Client, found: Sequence[UpdateRecord], failed: dict[str, OllamapyError], *, tell_absent: bool
+) -> list[str]:
+    """Pull what is newer; returns the models that changed. A failure is told and kept, and the others go on."""
+    for record in found:
+        if record.state == "local":
+            render.note(f"{record.model} comes with ollamapy; no registry is asked for it")
+        elif record.state == "absent" and tell_absent:
+            failed[record.model] = RemoteNotFoundError(f"{record.model} is not in its registry")
+            render.error(failed[record.model].message)
     newer = [record.model for record in found if record.state == "newer"]
-    failed = [name for name in newer if not update(client, name)]
-    return [name for name in newer if name not in failed], absent + failed
+    return [name for name in newer if update(client, name, failed)]
 
 
-def look(client: Client, name: str, *, only_pulled: bool) -> UpdateRecord | None:
-    """Ask about one model; a failure is told and the others go on."""
+def look(client: Client, name: str, failed: dict[str, OllamapyError], *, only_pulled: bool) -> UpdateRecord | None:
+    """Ask about one model; a failure is told and kept, and the others go on."""
     try:
         return client.check_update(name, only_pulled=only_pulled)
     except OllamapyError as exc:
         render.error(f"{name}: {exc.message}")
+        failed[name] = exc
         return None
 
 
-def update(client: Client, name: str) -> bool:
-    """Pull one model; a failure is told and the others go on."""
+def update(client: Client, name: str, failed: dict[str, OllamapyError]) -> bool:
+    """Pull one model; a failure is told and kept, and the others go on."""
     render.note(f"{name}:")
     try:
         show_transfer(client.pull(name))
     except OllamapyError as exc:
         render.error(exc.message)
+        failed[name] = exc
         return False
     return True

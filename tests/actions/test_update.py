@@ -69,6 +69,13 @@ def test_what_was_pulled_and_changed_here_counts_as_made_here(registry: FakeRegi
     assert state(puller, name, only_pulled=True) == "local"
 
 
+@pytest.mark.parametrize("name", ["wren", "wren-embed:latest"])
+def test_a_bundled_model_is_asked_of_no_registry(registry: FakeRegistry, puller: Puller, name: str):
+    assert state(puller, name) == "local"
+    assert state(puller, name, only_pulled=True) == "local"
+    assert registry.requests == []
+
+
 def test_a_copy_of_what_was_pulled_is_no_pulled_model(registry: FakeRegistry, puller: Puller):
     puller.pull(f"{registry.host}/me/tiny")
     puller.store.copy_manifest(ModelName.parse(f"{registry.host}/me/tiny"), ModelName.parse("mine"))

@@ -161,9 +161,26 @@ def test_an_update_pulls_nothing_that_is_not_newer(ollamapy: Command, fake: Fake
     done = ollamapy("update", "--all")
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing is newer\n", "")
     named = ollamapy("update", "wren:latest")
-    assert (named.returncode, named.stdout) == (8, "")
+    assert (named.returncode, named.stdout) == (9, "")
     assert named.stderr == "Error: wren:latest is not in its registry\nError: could not update wren:latest\n"
     assert all(path != "/api/pull" for _, path, _, _ in fake.requests)
+
+
+def test_an_update_tells_what_comes_with_ollamapy(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.states = {"wren:latest": "local"}
+    done = ollamapy("update", "wren:latest")
+    assert (done.returncode, done.stdout) == (0, "nothing is newer\n")
+    assert done.stderr == "wren:latest comes with ollamapy; no registry is asked for it\n"
+    checked = ollamapy("update", "--check", "wren:latest").stdout.splitlines()
+    assert checked[1].split(maxsplit=1) == ["wren:latest", "comes with ollamapy"]
+    assert ollamapy("update", "--check", "--all").stdout.splitlines()[1:] == ["thinker:latest    up to date"]
+
+
+def test_an_update_that_no_registry_answers_has_a_registrys_code(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.unreachable.add("wren:latest")
+    done = ollamapy("update", "wren:latest", "thinker:latest")
+    assert (done.returncode, done.stdout) == (9, "")
+    assert done.stderr == "Error: wren:latest: the registry can't be reached\nError: could not update wren:latest\n"
 
 
 def test_a_check_tells_what_is_newer_and_pulls_nothing(ollamapy: Command, fake: FakeOllama) -> None:
@@ -173,7 +190,7 @@ def test_a_check_tells_what_is_newer_and_pulls_nothing(ollamapy: Command, fake: 
         0,
         ["NAME              STATE", "wren:latest       a newer version is there", "thinker:latest    up to date", ""],
     )
-    assert ollamapy("update", "--check", "nope").returncode == 8
+    assert ollamapy("update", "--check", "nope").returncode == 3
     assert all(path != "/api/pull" for _, path, _, _ in fake.requests)
 
 

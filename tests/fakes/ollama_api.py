@@ -53,6 +53,7 @@ class FakeOllama:
         self.models: dict[str, dict[str, Any]] = {}
         self.remote: set[str] = set()  # what can be pulled
         self.states: dict[str, str] = {}  # what /api/update answers, "current" where nothing stands
+        self.unreachable: set[str] = set()  # whose registry does not answer /api/update
         self.loaded: list[dict[str, Any]] = []
         self.waiting: list[dict[str, Any]] = []  # requests of /api/ps that have no model yet
         self.estimate: dict[str, Any] = {}  # what /api/estimate answers
@@ -248,6 +249,8 @@ class FakeOllama:
     async def _update(self, request: Request) -> Response:
         name = (await self._read(request))["model"]
         state = self.states.get(name, "current")
+        if name in self.unreachable:
+            return JSONResponse({"error": "the registry can't be reached", "kind": "registry"}, 502)
         return self._missing(name) or JSONResponse({"model": name, "digest": "0" * 64, "state": state})
 
     async def _copy(self, request: Request) -> Response:
