@@ -85,8 +85,10 @@ def run_command(arguments: Sequence[str]) -> int:
         name, rest = "help", ()
     if name in VERSION_FLAGS:
         name = "version"
-    elif name == "help" and rest:
-        name, rest = rest[0], ("--help",)
+    elif name == "help" and (asked := [word for word in rest if word not in HELP_FLAGS]):
+        if len(asked) > 1:
+            return _refuse(f'help takes one command, and "{asked[1]}" is one more')
+        name, rest = asked[0], ("--help",)
     name = ALIASES.get(name, name)
     if name == COMPLETE:
         importlib.import_module("ollamapy.cli.complete").tell(rest, COMMANDS, module_of)
@@ -95,7 +97,7 @@ def run_command(arguments: Sequence[str]) -> int:
         _print_overview()
         return 0
     if name not in COMMANDS and name != "version":
-        return _refuse(name)
+        return _refuse(f'unknown command "{name}" for "ollamapy"')
     try:
         invoke(module_of(name), name, rest)
     except OllamapyError as exc:
@@ -113,8 +115,8 @@ def module_of(name: str) -> CommandModule:
     return module
 
 
-def _refuse(name: str) -> int:
-    render.error(f'unknown command "{name}" for "ollamapy"; `ollamapy help` lists the commands')
+def _refuse(reason: str) -> int:
+    render.error(f"{reason}; `ollamapy help` lists the commands")
     return USAGE
 
 

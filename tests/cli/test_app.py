@@ -20,7 +20,7 @@ HEAVY = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [(), ("help",), ("-h",), ("--help",)], ids=str)
+@pytest.mark.parametrize("words", [(), ("help",), ("-h",), ("--help",), ("help", "--help")], ids=str)
 def test_the_overview_names_every_command(ollamapy: Command, words: tuple[str, ...]) -> None:
     done = ollamapy(*words)
     assert (done.returncode, done.stderr) == (0, "")
@@ -33,6 +33,12 @@ def test_every_command_has_help(ollamapy: Command) -> None:
         assert (done.returncode, done.stderr) == (0, ""), name
         assert "Usage:" in done.stdout
     assert "OLLAMA_HOST" in ollamapy("list", "--help").stdout
+
+
+def test_help_is_about_one_command(ollamapy: Command) -> None:
+    done = ollamapy("help", "run", "stop")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'Error: help takes one command, and "stop" is one more; `ollamapy help` lists the commands\n'
 
 
 def test_an_unknown_command_or_option_is_a_usage_error(ollamapy: Command) -> None:
