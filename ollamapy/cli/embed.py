@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(*, model: str, texts: list[str], dimensions: str | None, as_json: bool) -> None:
     """Print the vector of each text as a line that is a JSON array.
 
+    Line N of the output belongs to line N of what is piped in. A blank line is an error: it has nothing to embed.
+
     Examples:
       ollamapy embed nomic-embed-text "one text" "another"
       ollamapy embed nomic-embed-text --dimensions 256 < lines.txt
@@ -49,11 +51,18 @@ def command(*, model: str, texts: list[str], dimensions: str | None, as_json: bo
 
 
 def piped_lines(limit_bytes: int) -> list[str]:
-    """Return the lines that are piped into the command, without blank ones; none where a person types.
+    """Return the lines that are piped into the command; none where a person types.
 
-    Raises TooLargeError.
+    Only a line feed ends a line, as for other programs. Raises InvalidInputError for a blank line, TooLargeError.
     """
     if render.is_input_terminal():
         return []
-    lines = read_input(limit_bytes).decode("utf-8", "replace").splitlines()
-    return [line for line in lines if line.strip()]
+    text = read_input(limit_bytes).decode("utf-8", "replace")
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise InvalidInputError(
+                f"line {number} of standard input is blank and has nothing to embed; leave blank lines out, "
+                "with `grep '[^[:space:]]'` say"
+            )
+    return lines

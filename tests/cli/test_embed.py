@@ -23,8 +23,19 @@ def test_each_text_is_a_line_that_is_an_array(ollamapy: Command, glove: FakeOlla
 
 
 def test_lines_that_are_piped_in_are_texts(ollamapy: Command, glove: FakeOllama) -> None:
-    assert ollamapy("embed", "glove:latest", stdin="one\n\ntwo\n").returncode == 0
-    assert glove.body("/api/embed")["input"] == ["one", "two"]
+    assert ollamapy("embed", "glove:latest", stdin="one\ntwo\x0bthree\u2028\r\n four").returncode == 0
+    assert glove.body("/api/embed")["input"] == ["one", "two\x0bthree\u2028", " four"]
+
+
+@pytest.mark.parametrize(("text", "number"), [("one\n\ntwo\n", 2), ("one\n\n", 2), (" \r\ntwo", 1)])
+def test_a_blank_line_is_told_by_its_number(ollamapy: Command, glove: FakeOllama, text: str, number: int) -> None:
+    done = ollamapy("embed", "glove:latest", stdin=text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Error: line {number} of standard input is blank and has nothing to embed; leave blank lines out, "
+        "with `grep '[^[:space:]]'` say\n"
+    )
+    assert glove.paths("/api/embed") == 0
 
 
 def test_json_is_what_the_server_answered(ollamapy: Command, glove: FakeOllama) -> None:
