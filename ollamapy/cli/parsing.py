@@ -21,6 +21,7 @@ PLAIN_WORD = "\0"
 """Stands before a word that is no option whatever it looks like; no word of a command line can hold it."""
 
 _BARE_OPTION = re.compile(rf"({'|'.join(BARE_VALUES)}) ([A-Z]+)( {{2}}(?= {{2}}))?")
+_REQUIRED = "the following arguments are required: "  # how argparse begins
 CLIENT_VARIABLES = ("OLLAMA_HOST", "OLLAMA_API_KEY", "NO_COLOR")
 MORE_VARIABLES: Mapping[str, Sequence[str]] = {"run": ("OLLAMA_NOHISTORY", "OLLAMA_EDITOR"), "serve": tuple(VARIABLES)}
 """What single commands read besides."""
@@ -66,8 +67,14 @@ class Parser(argparse.ArgumentParser):
         return tuple(self._actions)
 
     def error(self, message: str) -> NoReturn:
-        """Raise InvalidInputError."""
-        raise InvalidInputError(f"{message.replace(PLAIN_WORD, '')}; `ollamapy help {self._name}` tells more")
+        """Raise InvalidInputError; of a missing word the message has its choices, too."""
+        words = message.replace(PLAIN_WORD, "") + self._choices_of_missing(message)
+        raise InvalidInputError(f"{words}; `ollamapy help {self._name}` tells more")
+
+    def _choices_of_missing(self, message: str) -> str:
+        _, _, missing = message.partition(_REQUIRED)
+        choices = [word.choices for word in self._actions if word.choices and (word.metavar or word.dest) == missing]
+        return f" ({', '.join(choices[0])})" if choices else ""
 
 
 def invoke(module: CommandModule, name: str, words: Sequence[str]) -> None:

@@ -50,6 +50,21 @@ def test_an_unknown_command_or_option_is_a_usage_error(ollamapy: Command) -> Non
     assert option.stderr.startswith("Error: unrecognized arguments: --nope;")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("config", "action (show, check, path)"),
+        ("service", "action (install, start, stop, restart, status, logs, uninstall)"),
+        ("completion", "SHELL (bash, zsh, fish)"),
+        ("show", "MODEL"),
+    ],
+)
+def test_a_word_that_is_missing_is_told_with_its_choices(ollamapy: Command, name: str, told: str) -> None:
+    done = ollamapy(name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (f"Error: the following arguments are required: {told}; `ollamapy help {name}` tells more\n")
+
+
 def test_a_bad_setting_names_its_variable(ollamapy: Command) -> None:
     done = ollamapy("list", OLLAMA_KEEP_ALIVE="soon")
     assert done.returncode == 2
