@@ -107,7 +107,10 @@ def read_modelfile(file: str | None, limit_bytes: int) -> tuple[Modelfile, Path]
     try:
         return parse_modelfile(path.read_bytes()), path.parent
     except OSError as exc:
-        raise InvalidFileError(f"couldn't read the Modelfile {path}: {exc.strerror}") from exc
+        where = "" if path.is_absolute() else f", whose path is relative to {Path.cwd()}"
+        raise InvalidFileError(
+            f"couldn't read the Modelfile {path}: {exc.strerror}; name another with -f FILE{where}"
+        ) from exc
 
 
 def find_sources(modelfile: Modelfile, folder: Path) -> tuple[str, list[Path]]:

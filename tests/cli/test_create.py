@@ -109,7 +109,11 @@ def test_what_is_wrong_is_told_before_anything_is_sent(ollamapy: Command, fake: 
         "Error: (line 2): command must be"
     )
     missing = ollamapy("create", "new", "-f", str(folder / "nowhere"))
-    assert missing.stderr == f"Error: couldn't read the Modelfile {folder}/nowhere: No such file or directory\n"
+    told = "No such file or directory; name another with -f FILE"
+    assert missing.stderr == f"Error: couldn't read the Modelfile {folder}/nowhere: {told}\n"
+    relative = ollamapy("create", "new", "-f", "nowhere")
+    where = f"whose path is relative to {ollamapy.checkout}"
+    assert relative.stderr == f"Error: couldn't read the Modelfile nowhere: {told}, {where}\n"
     assert fake.requests == []
 
 
