@@ -58,8 +58,12 @@ def command(*, models: list[str], dry_run: bool, as_json: bool, link: bool) -> N
       ollamapy import
     """
     settings = read_settings(os.environ)
-    found = choose(find_models(source_folders(os.environ), settings.models_dir), models)
-    show(found, as_json=as_json)
+    folders = source_folders(os.environ)
+    found = choose(find_models(folders, settings.models_dir), models)
+    if found or as_json:
+        show(found, as_json=as_json)
+    else:
+        render.note("\n  ".join(["no model was found; these folders were looked at:", *map(str, folders.all)]))
     if dry_run or not found:
         return
     status = Progress()

@@ -22,6 +22,11 @@ class SourceFolders:
     lm_studio: tuple[Path, ...]
     ollama: tuple[Path, ...]
 
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All of them, in the order in which they are looked at."""
+        return (self.hub, self.llama_cpp, *self.lm_studio, *self.ollama)
+
 
 def source_folders(environ: Mapping[str, str]) -> SourceFolders:
     """Return where models of other programs would be."""

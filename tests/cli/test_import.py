@@ -60,6 +60,19 @@ def test_the_list_can_be_had_as_json(machine: Command) -> None:
     ]
 
 
+@pytest.mark.parametrize("words", [("import",), ("import", "--dry-run")], ids=str)
+def test_where_nothing_is_found_it_is_told_where_it_was_looked_for(
+    ollamapy: Command, fake: FakeOllama, words: tuple[str, ...]
+) -> None:
+    done = ollamapy(*words)
+    told, *folders = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (0, "")
+    assert told == "no model was found; these folders were looked at:"
+    assert f"  {ollamapy.home}/.cache/huggingface/hub" in folders
+    assert f"  {ollamapy.home}/.ollama/models" in folders
+    assert json.loads(ollamapy(*words, "--json").stdout) == {"models": []}
+
+
 def test_all_are_taken_and_it_is_told_how(machine: Command, daemon: Daemon) -> None:
     done = machine("import")
     assert done.returncode == 0, done.stderr
