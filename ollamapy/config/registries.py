@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from ollamapy.config.values import parse_list
 from ollamapy.errors import ConfigError
 
+CLOSE = 0.75  # how alike an unknown word and the known one are that is offered in its place, of 1
 _AUTHORITY = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -101,10 +102,17 @@ def registry_of(host: str, row: Mapping[str, object]) -> Registry:
 
 
 def closest(word: str, known: Collection[str]) -> str:
-    """Return the end of a complaint about an unknown word: the known one that it resembles, if one does."""
-    by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+    """Return the end of a complaint about an unknown word: the known one that it resembles closely, if one does.
+
+    Prefixes that all variables share say nothing about which one was meant.
+    """
+    by_stem = {_stem(name): name for name in known}
+    near = get_close_matches(_stem(word), by_stem, n=1, cutoff=CLOSE)
+    return f"; did you mean {by_stem[near[0]]}?" if near else ""
+
+
+def _stem(word: str) -> str:
+    return word.lower().removeprefix("ollamapy_").removeprefix("ollama_")
 
 
 def _mirror(url: str, host: str, upstream: str | None = None) -> Registry:

@@ -109,6 +109,21 @@ def test_variables_without_effect_are_told() -> None:
     assert second.startswith("OLLAMA_NO_CLOUD has no effect: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OLLAMA_BOGUS", ""),
+        ("OLLAMA_SOMETHING_ELSE", ""),
+        ("OLLAMA_HOSTS", "OLLAMA_HOST"),
+        ("OLLAMA_NUM_PARALEL", "OLLAMA_NUM_PARALLEL"),
+        ("OLLAMA_MAX_BODY", "OLLAMAPY_MAX_BODY"),
+    ],
+)
+def test_only_what_is_close_is_offered_for_a_variable_that_is_unknown(name: str, meant: str) -> None:
+    (told,) = inspect_settings({name: "1"}).warnings
+    assert told == f"{name} is no variable of ollamapy" + (f"; did you mean {meant}?" if meant else "")
+
+
 def test_a_file_with_secrets_that_others_can_read_is_told(environ: dict[str, str]) -> None:
     path = write(environ, 'hf_token = "x"\n')
     assert inspect_settings(environ).warnings == ()
