@@ -12,13 +12,13 @@ from ollamapy.cli.daemon import connect
 from ollamapy.cli.json_output import indented
 from ollamapy.cli.loading import find_loaded
 from ollamapy.cli.measure import Figures, Plan, measure
-from ollamapy.cli.parsing import whole_number
+from ollamapy.cli.parsing import positive_number
 from ollamapy.cli.progress import Progress
 from ollamapy.cli.ps import processor
 from ollamapy.cli.speak import Manner, load
 from ollamapy.client import AsyncClient, Client
 from ollamapy.config import Settings, read_settings
-from ollamapy.errors import InvalidInputError, OllamapyError, UnsupportedError
+from ollamapy.errors import OllamapyError, UnsupportedError
 from ollamapy.types import Json
 
 CLIENTS, ROUNDS, TOKENS = "8", "3", "64"
@@ -46,9 +46,9 @@ def command(*, model: str, clients: str, tokens: str, rounds: str, as_json: bool
     """
     plan = Plan(
         model,
-        clients=_positive("--clients", clients),
-        rounds=_positive("--rounds", rounds),
-        tokens=_positive("--tokens", tokens),
+        clients=positive_number("--clients", clients),
+        rounds=positive_number("--rounds", rounds),
+        tokens=positive_number("--tokens", tokens),
     )
     settings = read_settings(os.environ)
     with connect(settings) as client:
@@ -144,10 +144,3 @@ def _figures(figures: Figures) -> dict[str, Json]:
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
-
-
-def _positive(option: str, text: str) -> int:
-    count = whole_number(option, text)
-    if not count:
-        raise InvalidInputError(f'invalid value "{text}" for {option}: write a whole number from 1 on')
-    return count

@@ -8,11 +8,12 @@ import os
 from ollamapy.cli import render
 from ollamapy.cli.daemon import connect
 from ollamapy.cli.json_output import indented
-from ollamapy.cli.parsing import whole_number
+from ollamapy.cli.parsing import positive_number
 from ollamapy.cli.vllm import handoff_text, plan_handoff
 from ollamapy.config import read_settings
 
 DEFAULT_PARALLEL = 16
+PARALLEL_HELP = f"requests at once (default: OLLAMA_NUM_PARALLEL as this command finds it set, else {DEFAULT_PARALLEL})"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model")
     parser.add_argument("--to", choices=("vllm",), default="vllm", help="what shall serve it (%(default)s)")
     parser.add_argument("--ctx", metavar="TOKENS", help="tokens of context per request (default: the model's)")
-    parser.add_argument("--parallel", metavar="N", help="requests at once (default: OLLAMA_NUM_PARALLEL, or 16)")
+    parser.add_argument("--parallel", metavar="N", help=PARALLEL_HELP)
     parser.add_argument("--repository", metavar="NAME", default="", help="its Hugging Face name, where none is told")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
@@ -33,10 +34,10 @@ def command(*, model: str, to: str, ctx: str | None, parallel: str | None, repos
       ollamapy handoff mine --parallel 64 --ctx 8192
     """
     settings = read_settings(os.environ)
+    n_parallel = positive_number("--parallel", parallel) or settings.num_parallel or DEFAULT_PARALLEL
+    context_tokens = positive_number("--ctx", ctx)
     with connect(settings) as client:
         shown = client.show(model)
-    n_parallel = whole_number("--parallel", parallel) or settings.num_parallel or DEFAULT_PARALLEL
-    context_tokens = whole_number("--ctx", ctx)
     plan = plan_handoff(model, shown, repository=repository, context_tokens=context_tokens, n_parallel=n_parallel)
     if json:
         fields: dict[str, str | int | bool] = {

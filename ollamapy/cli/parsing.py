@@ -134,3 +134,11 @@ def whole_number(option: str, text: str | None) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
         raise InvalidInputError(f'invalid value "{text}" for {option}: write a whole number, such as 256')
     return int(text)
+
+
+def positive_number(option: str, text: str | None) -> int:
+    """Read the value of an option that can't be 0, which stands for one not given; raises InvalidInputError."""
+    count = whole_number(option, text)
+    if text is not None and not count:
+        raise InvalidInputError(f'invalid value "{text}" for {option}: write a whole number from 1 on')
+    return count
