@@ -460,7 +460,7 @@ install() {
         [ "$dry_run" = no ] || return 0
         install_new
         say "Installed ollamapy $version ($backend)."
-        [ "$as_service" = yes ] || say "To have it run at boot: ./install.sh --service"
+        [ "$as_service" = yes ] || say "To have it run at boot: ./install.sh --service$prefix_words"
     fi
     [ "$dry_run" = yes ] || add_to_path
 }
@@ -595,7 +595,10 @@ remove_models() {
     fi
 }
 
-tell_removal() { say "To remove them: rm -rf $(quote "$models")"; }
+tell_removal() {
+    other=$(command -v ollamapy 2>/dev/null) || other=""
+    say "To remove them, unless ${other:-another installation} uses them: rm -rf $(quote "$models")"
+}
 
 tell_kept_models() { # after an earlier --uninstall: the models that it kept
     if [ "$os" = Darwin ]; then models="$HOME/Library/Application Support/ollamapy/models"
@@ -645,10 +648,12 @@ read_options() {
 
 settle_folders() {
     : "${HOME:?HOME is not set; run: HOME=/path/of/your/home ./install.sh}"
+    prefix_words=$prefix # those that name it in another call, none for the default
     if [ -z "$prefix" ]; then
         if [ "$(id -u)" -eq 0 ]; then prefix=/usr/local; else prefix=$HOME/.local; fi
     fi
     case $prefix in /*) ;; *) prefix=$start_dir/$prefix ;; esac
+    [ -z "$prefix_words" ] || prefix_words=" --prefix $(quote "$prefix")"
     case $prefix in *'
 '*) die "a prefix can't contain a line break." "./install.sh --prefix DIR" ;; esac
     bin=$prefix/bin

@@ -240,6 +240,11 @@ def test_an_installation_into_a_folder_on_the_path_runs_the_demo(quick: Machine)
     assert not any(path.endswith(".bashrc") for path in on_path.files())
 
 
+def test_the_words_that_make_it_a_service_name_the_prefix(quick: Machine) -> None:
+    run = quick.run("--backend=cpu")
+    assert f"To have it run at boot: ./install.sh --service --prefix '{quick.prefix}'\n" in run.stdout
+
+
 @contextmanager
 def running(environment: Path, word: str) -> Iterator[subprocess.Popen[str]]:
     """A program of an installation that runs until the end of the block."""
@@ -270,6 +275,9 @@ def test_a_second_uninstall_tells_where_the_models_still_are(quick: Machine) -> 
     assert run.returncode == 0
     assert f"are in {models}." in run.stdout
     assert f"rm -rf '{models}'" in run.stdout
+    other = add_tool(quick, "ollamapy", "")
+    told = f"To remove them, unless {quick.root}/tools/ollamapy uses them: rm -rf '{models}'\n"
+    assert told in other.run("--uninstall").stdout
 
 
 def test_on_an_unknown_system_the_remedy_is_told_in_plain_words(machine: Machine) -> None:
