@@ -185,6 +185,7 @@ class ResponseBody(V1Body, frozen=True, kw_only=True):
     instructions: str | list[Object] | None = None
     previous_response_id: str | None = None
     store: bool | None = None
+    background: Literal[False] | None = None
     max_output_tokens: Count | None = None
     tools: list[Object] | None = None
     tool_choice: Literal["none", "auto", "required"] | Object | None = None
