@@ -34,7 +34,7 @@ EXPECTED = {
     "WorkerTimeoutError": 504,
     "ServiceError": 503,
     "RegistryError": 502,
-    "RemoteNotFoundError": 404,
+    "RemoteNotFoundError": 502,
     "UnauthorizedError": 502,
     "RegistryUnavailableError": 502,
     "TransferError": 502,

@@ -45,7 +45,7 @@ def test_without_a_stream_the_last_line_alone_is_told(daemon: Daemon, registry: 
     response = daemon.client.post("/api/pull", json=body)
     assert (response.status_code, response.json()) == (200, {"status": "success"})
     missing = daemon.client.post("/api/pull", json={**body, "model": f"{registry.host}/me/nope"})
-    assert (missing.status_code, missing.json()) == (404, NOT_THERE)
+    assert (missing.status_code, missing.json()) == (502, NOT_THERE)
 
 
 def test_a_failure_after_the_first_line_is_the_last_line(daemon: Daemon, registry: FakeRegistry) -> None:
