@@ -29,7 +29,7 @@ LENGTHS, CHOICES = (b'"minLength"', b'"maxLength"'), (b'"anyOf"', b'"oneOf"')  #
 ANY_OBJECT = {"type": "object"}
 # A model that likes blanks could otherwise fill its whole answer with them: one, or new lines and what indents them.
 # After llama.cpp common/json-schema-to-grammar.cpp, SPACE_RULE, which stops at 20 columns.
-GUIDANCE = {"whitespace_pattern": r" |\n{1,2}[ \t]{0,64}"}
+GUIDANCE = {"whitespace_pattern": r" |\n{1,2}[ \t]{0,32}"}
 CALL_GUIDANCE = {
     "whitespace_flexible": False,
     "item_separator": ", ",
