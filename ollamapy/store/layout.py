@@ -32,6 +32,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _LINKED = (errno.ELOOP, errno.ENOTDIR, errno.EEXIST)
 _CHUNK_BYTES = 1 << 20
+WRITE_BYTES = 2 << 20  # the system keeps what came in such pieces, each at a multiple of them, in huge pages
 
 
 def blob_name(digest: Digest) -> str:
