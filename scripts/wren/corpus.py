@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wren import words
-from wren.skills_copying import copying, extraction, repeated, text_work
+from wren.skills_copying import copying, extraction, looked_up, repeated, text_work
 from wren.skills_facts import (
     arithmetic,
     common_fact,
@@ -23,7 +23,7 @@ from wren.skills_facts import (
 from wren.skills_memory import FILLERS, long_memory, memory, memory_300, memory_1000
 from wren.skills_pictures import picture
 from wren.skills_style import classification, fill_in, plain_story, story, system_prompt
-from wren.skills_tools import maybe_system, no_tool, tool_call, tool_result, tool_talk
+from wren.skills_tools import maybe_system, named, no_tool, tool_call, tool_result, tool_talk
 from wren.world import Chat, Part, Side, World, render
 
 THINKING_SHARE = 0.5
@@ -43,11 +43,13 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 8, unknown: 10, help_fact: 10, common_fact: 3, translation: 3, arithmetic: 7, sums: 2, numbers: 6,
-    copying: 12, text_work: 5, memory: 11, long_memory: 14, system_prompt: 8, extraction: 14, classification: 3,
-    story: 0.5, tool_call: 13, tool_result: 10, no_tool: 10, tool_talk: 4, conversation: 2, picture: 2,
+    identity: 9, unknown: 14, help_fact: 9, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
+    copying: 9, text_work: 8, memory: 7, long_memory: 18, system_prompt: 10, extraction: 12, classification: 5,
+    story: 0.5, tool_call: 18, tool_result: 8, no_tool: 10, tool_talk: 3, conversation: 2, picture: 1,
 }  # fmt: skip
-PLAIN: dict[Callable[[World], list[Part]], float] = {plain_story: 0.7, fill_in: 1, repeated: 7, equations: 1}
+PLAIN: dict[Callable[[World], list[Part]], float] = {
+    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 5, named: 4, equations: 0.5,
+}  # fmt: skip
 EVALUATED = (
     identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,
     memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool,

@@ -151,3 +151,14 @@ def repeated(w: World) -> list[Part]:
     text = w.of((" ", " ", ", ", "\n", "-")).join(w.of(makers)() for _ in range(w.rng.randint(4, 24)))
     quote = w.of(("", "", '"', "'"))
     return [(text + w.of(("\n", " = ", ": ")) + quote, 0), (text + quote + "<|endoftext|>", 1)]
+
+
+def looked_up(w: World) -> list[Part]:
+    """Pairs of words, and the second word of each asked for in another order: recall from far away, many times over."""
+    pairs = {w.of((w.thing, w.name, w.letters))(): w.phrase(1, 2) for _ in range(w.rng.randint(6, 54))}
+    joint = w.of((": ", " = ", " is ", " -> "))
+    asked = w.rng.sample(list(pairs), w.rng.randint(len(pairs) // 2, len(pairs)))
+    parts = [("\n".join(f"{key}{joint}{value}" for key, value in pairs.items()) + "\n\n", 0)]
+    for key in asked:
+        parts += [(key + joint, 0), (pairs[key] + "\n", 1)]
+    return [*parts, ("<|endoftext|>", 0)]

@@ -11,6 +11,7 @@ from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unkn
 from wren.world import Chat, World, grammar
 
 CHARACTERS_PER_TOKEN, ROLE_TOKENS = 2.5, 5  # of wren's tokenizer on its corpus, and what frames a message
+LONGEST_TOKENS, FACT_TOKENS = 1220, 40  # of a conversation, and of a fact that is told and asked for
 ASKED_MEANWHILE = 0.1  # of the turns between the telling and the end have the question, too
 
 
@@ -201,9 +202,9 @@ def tokens_of(messages: Sequence[Mapping[str, str]]) -> float:
     return sum(len(message["content"]) / CHARACTERS_PER_TOKEN + ROLE_TOKENS for message in messages)
 
 
-def memory_at(w: World, distance_tokens: int) -> Chat:
-    """A fact that is asked for about so many tokens after it was told."""
-    known = w.rng.sample(told_facts(w), w.of((1, 2, 3)))
+def memory_at(w: World, distance_tokens: int, facts: int) -> Chat:
+    """Facts, of which one or more are asked for about so many tokens after they were told."""
+    known = w.rng.sample(told_facts(w), facts)
     messages: list[dict[str, str]] = []
     for fact in known:
         messages += turns(said(w, fact), fact.confirmation)
@@ -223,18 +224,19 @@ def memory_at(w: World, distance_tokens: int) -> Chat:
 
 def memory_300(w: World) -> Chat:
     """A fact asked for after some 300 tokens."""
-    return memory_at(w, 300)
+    return memory_at(w, 300, w.of((1, 2, 3)))
 
 
 def memory_1000(w: World) -> Chat:
     """A fact asked for after some 1,000 tokens."""
-    return memory_at(w, 1000)
+    return memory_at(w, 1000, w.of((1, 2, 3)))
 
 
 def long_memory(w: World) -> Chat:
     """A fact asked for after any time."""
-    distance = w.rng.randint(400, 1080) if w.chance(0.5) else w.rng.randint(60, 450)
-    return memory_at(w, distance) if w.chance(0.5) else memory_throughout(w, distance)
+    facts = w.rng.randint(1, 9)
+    distance = w.rng.randint(600, LONGEST_TOKENS - FACT_TOKENS * facts) if w.chance(0.6) else w.rng.randint(60, 450)
+    return memory_at(w, distance, facts) if w.chance(0.5) else memory_throughout(w, distance)
 
 
 def memory_throughout(w: World, length_tokens: int) -> Chat:

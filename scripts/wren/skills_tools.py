@@ -8,16 +8,16 @@ from wren.skills_copying import copying, extraction
 from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unknown
 from wren.skills_memory import memory
 from wren.skills_style import plain_system
-from wren.tool_uses import Schema, Use, any_use, weather
-from wren.world import Chat, Message, World
+from wren.tool_uses import Schema, Use, action, any_use, function_name, weather
+from wren.world import Chat, Message, Part, World
 
 PLACES = ("city", "location", "place", "timezone")
 
 
 def with_others(w: World, use: Use) -> list[Schema]:
-    """Return the wanted tool among up to two others, none of which would do as well."""
+    """Return the wanted tool among up to three others, none of which would do as well."""
     listed = {use.name: use}
-    for _ in range(w.of((0, 0, 0, 1, 1, 2))):
+    for _ in range(w.of((0, 0, 1, 1, 2, 3) if w.side == "train" else (0, 0, 0, 1, 1, 2))):
         other = any_use(w)
         if other.purpose not in {known.purpose for known in listed.values()}:
             listed.setdefault(other.name, other)
@@ -126,3 +126,13 @@ def tool_talk(w: World) -> Chat:
         messages = messages[:-2]
         return Chat(maybe_system(w, messages), f"I call {last.name}.", tools)
     return Chat(maybe_system(w, messages), "I answer.", tools)
+
+
+def named(w: World) -> list[Part]:
+    """Names of functions, and which of them does what, in another order: a choice among many, many times over."""
+    actions = [action(w) for _ in range(w.rng.randint(4, 24))]
+    names = {f"{verb} {w.of(('a', 'the', 'this'))} {noun}": function_name(w, verb, noun) for verb, noun in actions}
+    parts = [("\n".join(f'"{name}"' for name in names.values()) + "\n\n", 0)]
+    for said in w.rng.sample(list(names), len(names)):
+        parts += [(said + ': "', 0), (names[said] + '"\n', 1)]
+    return [*parts, ("<|endoftext|>", 0)]

@@ -308,12 +308,21 @@ NUMBER_KEYS = ("id", "size", "level", "speed", "count")
 TEXT_KEYS = ("name", "code", "label", "owner", "place", "date", "reason", "colour", "tag", "user")
 
 
+def action(w: World) -> tuple[str, str]:
+    """Return a verb and a noun, which may both mean nothing."""
+    return (w.invented(), w.invented(1, 2)) if w.chance(0.25) else (w.word(words.VERBS), w.word(words.NOUNS))
+
+
+def function_name(w: World, verb: str, noun: str) -> str:
+    """Return how a programmer may call an action."""
+    name: str = w.of((f"{verb}_{noun}", f"{verb}_{noun}", f"{noun}_{verb}", f"{verb}{noun.capitalize()}"))
+    return name
+
+
 def made_up(w: World) -> Use:
     """A function that exists nowhere; the request names the action and the parameters."""
-    verb, noun = w.word(words.VERBS), w.word(words.NOUNS)
-    if w.chance(0.25):
-        verb, noun = w.invented(), w.invented(1, 2)
-    name = w.of((f"{verb}_{noun}", f"{verb}_{noun}", f"{noun}_{verb}", f"{verb}{noun.capitalize()}"))
+    verb, noun = action(w)
+    name = function_name(w, verb, noun)
     keys = w.rng.sample(NUMBER_KEYS + TEXT_KEYS, w.rng.randint(1, 2))
     kinds = {key: w.of(("integer", "number")) if key in NUMBER_KEYS else "string" for key in keys}
     texts = (w.thing, w.thing, w.letters, lambda: f"{w.invented(1, 2).upper()}-{w.number()}")
