@@ -18,7 +18,6 @@ from ollamapy.config.values import (
     parse_duration,
     parse_host,
 )
-from ollamapy.config.waiting import worker_environment
 
 __all__ = [
     "DEFAULT_HF_ENDPOINT",
@@ -42,5 +41,4 @@ __all__ = [
     "read_settings",
     "service_environment",
     "source_folders",
-    "worker_environment",
 ]

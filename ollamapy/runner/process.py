@@ -14,7 +14,6 @@ from typing import cast
 import msgspec
 
 from ollamapy import wire
-from ollamapy.config import worker_environment
 from ollamapy.errors import LoadError, RunnerError, WorkerTimeoutError
 from ollamapy.runner.frames import FrameSplitter
 from ollamapy.runner.log import LogTail
@@ -229,7 +228,6 @@ async def spawn_worker(command: Sequence[str], grace: Grace = DEFAULT_GRACE) -> 
             lambda: WorkerProcess(grace),
             *command,
             cwd=PACKAGE_FOLDER,
-            env=worker_environment(os.environ),
             start_new_session=True,
         )
     except FileNotFoundError as exc:

@@ -28,6 +28,7 @@ from ollamapy.worker.quantize import quantize
 from ollamapy.worker.snapshot import Snapshot
 from ollamapy.worker.speculator import Speculator
 from ollamapy.worker.vision import Projector
+from ollamapy.worker.waiting import Waiting, idle_team
 
 logger = logging.getLogger("ollamapy.worker")
 
@@ -109,12 +110,13 @@ def main() -> None:
     llama, draft, eye = _load(load, output)
     reader.attach(llama, eye)
     output.send(_ready(load, llama, draft))
+    pulse, waiting = Pulse(output), Waiting(idle_team(os.environ))
     if load.embeds:
-        _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, Pulse(output))
+        _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, pulse, waiting)
     else:
         speculator = Speculator(draft, monotonic) if llama.can_cut and load.speculates else None
         engine = Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator, retina=eye)
-        _serve(engine, inbox, Snapshot(load, llama, monotonic), Pulse(output))
+        _serve(engine, inbox, Snapshot(load, llama, monotonic), pulse, waiting)
 
 
 def _end_with_thread(failed: ExceptHookArgs) -> None:
@@ -138,7 +140,7 @@ def _claim_stdout() -> BinaryIO:
     return os.fdopen(descriptor, "wb", buffering=0)
 
 
-def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot, pulse: Pulse) -> None:
+def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot, pulse: Pulse, waiting: Waiting) -> None:
     snapshot.restore(engine.cells)
     while True:
         while not (engine.is_busy and inbox.empty()):
@@ -152,9 +154,10 @@ def _serve(engine: Engine, inbox: Inbox, snapshot: Snapshot, pulse: Pulse) -> No
                 engine.add(message.request, message.prompt, message.constraint, message.pictures)
         engine.step()
         pulse.beat()
+        waiting.look(monotonic())
 
 
-def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox, pulse: Pulse) -> None:
+def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox, pulse: Pulse, waiting: Waiting) -> None:
     while True:
         while not (engine.is_busy and inbox.empty()):
             message = inbox.get()
@@ -166,6 +169,7 @@ def _serve_embeddings(engine: EmbeddingEngine, inbox: Inbox, pulse: Pulse) -> No
                 engine.add(message.request, message.inputs)
         engine.step()
         pulse.beat()
+        waiting.look(monotonic())
 
 
 def _load(load: wire.LoadModel, output: Output) -> tuple[Llama, DraftModel | None, Projector | None]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -71,7 +71,7 @@ def run_rounds(
     """
     results: list[RoundResult] = []
     with ExitStack() as stack:
-        servers = [(target, stack.enter_context(target.start(setup))) for target in targets]
+        servers = start_servers(stack, targets, setup)
         for target, server in servers:
             warm_up(target, server, max(scenario.clients for scenario in scenarios))
         try:
@@ -85,6 +85,24 @@ def run_rounds(
         except KeyboardInterrupt:
             sys.stderr.write("stopped: what was measured of whole rounds is reported\n")
         return whole_rounds(results, len(targets)), {target.name: server.peak_rss() for target, server in servers}
+
+
+def start_servers(stack: ExitStack, targets: Sequence[Target], setup: Setup) -> list[Server]:
+    """Start the daemons first, and the others on the very file in a daemon's store.
+
+    How the kernel caches a file's pages depends on how the file was written, and the decode's speed on the pages.
+    """
+    running: dict[str, Running] = {}
+    for target in sorted(targets, key=lambda target: not isinstance(target, NativeTarget)):
+        given = setup if isinstance(target, NativeTarget) else with_stored_model(setup, targets)
+        running[target.name] = stack.enter_context(target.start(given))
+    return [(target, running[target.name]) for target in targets]
+
+
+def with_stored_model(setup: Setup, targets: Sequence[Target]) -> Setup:
+    """Return the setup with the copy of the model in a daemon's store, if there is one."""
+    copies = [target.stored(setup) for target in targets if isinstance(target, NativeTarget)]
+    return replace(setup, model=next((copy for copy in copies if copy.exists()), setup.model))
 
 
 def whole_rounds(results: Sequence[RoundResult], n_targets: int) -> list[RoundResult]:

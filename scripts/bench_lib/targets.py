@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,6 +114,10 @@ class NativeTarget:
             "stream": False,
         }
         expect(send(server.port, "POST", "/api/create", json.dumps(body).encode()), (200,), server.log)
+
+    def stored(self, setup: Setup) -> Path:
+        """Return the store's copy of the model file; it is there once the daemon was started with its model."""
+        return setup.folder / f"{self.name}-store" / "blobs" / f"sha256-{file_sha256(setup.model)}"
 
     def request(self, prompt: Prompt, seed: int) -> Request:
         """Return a streamed raw /api/generate."""
@@ -220,6 +225,7 @@ def expect(answer: tuple[int, bytes], statuses: tuple[int, ...], log: Path) -> N
         raise ServerError(f"status {status}: {body[:500].decode(errors='replace')} (log: {log})")
 
 
+@cache
 def file_sha256(path: Path) -> str:
     """Return the hex digest of a file."""
     with path.open("rb") as file:

@@ -1,0 +1,132 @@
+"""How the threads of a decode wait for each other: spinning while processors are free, asleep where others need them.
+
+The threads meet after each operation. GNU OpenMP lets one that waits spin for milliseconds, which is fastest on a
+quiet machine; beside other programs it then holds the processor that the thread it waits for needs, and each step
+loses time slices. OpenMP spins for microseconds only while it has more threads than there are processors, so a team of
+threads that do nothing tells it that others want them.
+
+Sources: https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html,
+https://docs.kernel.org/scheduler/sched-stats.html (/proc/<pid>/schedstat)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Protocol
+
+logger = logging.getLogger("ollamapy.worker.waiting")
+
+LOOK_SECONDS = 1.0
+LEAST_RUN_SECONDS = 0.2  # less tells nothing
+CONTENDED, FREE = 0.25, 0.1  # seconds of waiting for a processor for each second on one
+TASKS, MAPS = Path("/proc/self/task"), Path("/proc/self/maps")
+CHOICES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """Seconds that all threads of this process ran, and that they were ready and waited for a processor."""
+
+    run: float = 0.0
+    waited: float = 0.0
+
+
+class Team(Protocol):
+    """What makes OpenMP's threads sleep early while it is held."""
+
+    def hold(self) -> None: ...  # noqa: D102
+    def release(self) -> None: ...  # noqa: D102
+
+
+def is_contended(before: Processors, now: Processors, was_contended: bool) -> bool:
+    """Return whether other programs want the processors; between clearly yes and clearly no, it stays as it was."""
+    ratio = (now.waited - before.waited) / (now.run - before.run)
+    return ratio > (FREE if was_contended else CONTENDED)
+
+
+def read_processors() -> Processors | None:
+    """Return the times of this process so far, or None where the kernel does not tell."""
+    run = waited = 0
+    try:
+        for task in TASKS.iterdir():
+            fields = (task / "schedstat").read_text().split()
+            run, waited = run + int(fields[0]), waited + int(fields[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return Processors(run / 1e9, waited / 1e9)
+
+
+class Waiting:
+    """Watches whether processors are free, and holds the team while they aren't, or while nothing is known."""
+
+    def __init__(self, team: Team | None, read: Callable[[], Processors | None] = read_processors) -> None:
+        self._team, self._read = team, read
+        self._is_contended = True
+        self._known = read() or Processors()
+        self._looked = 0.0
+        if team is not None:
+            team.hold()
+
+    def look(self, now: float) -> None:
+        """Hold or release the team by what happened since the last look, at most once a second; `now` in seconds."""
+        if self._team is None or now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        seen = self._read()
+        if seen is None or 0 <= seen.run - self._known.run < LEAST_RUN_SECONDS:
+            return
+        if seen.run < self._known.run:  # a thread has ended and took its time along
+            self._known = seen
+            return
+        contended = is_contended(self._known, seen, self._is_contended)
+        self._known = seen
+        if contended != self._is_contended:
+            self._is_contended = contended
+            logger.debug("other programs want the processors: %s", contended)
+            self._team.hold() if contended else self._team.release()
+
+
+def idle_team(environ: Mapping[str, str]) -> IdleTeam | None:
+    """Return a team where GNU OpenMP is loaded and the user did not choose how its threads wait."""
+    if any(environ.get(name) for name in CHOICES):
+        return None
+    try:
+        paths = {line.split()[-1] for line in MAPS.read_text().splitlines() if "libgomp" in line}
+    except OSError:
+        return None
+    return IdleTeam([ctypes.CDLL(path) for path in paths]) if paths else None
+
+
+class IdleTeam:
+    """A team of OpenMP threads that do nothing, one more than processors; it lives as long as the thread it began in.
+
+    Every loaded copy of the library gets one.
+    """
+
+    def __init__(self, libraries: Sequence[ctypes.CDLL]) -> None:
+        self._libraries = libraries
+        self._ending: Event | None = None
+
+    def hold(self) -> None:
+        """Begin the team, if there is none."""
+        if self._ending is None:
+            self._ending = Event()
+            Thread(target=self._live, args=(self._ending,), name="idle team", daemon=True).start()
+
+    def release(self) -> None:
+        """Let the team end, if there is one."""
+        if self._ending is not None:
+            self._ending.set()
+            self._ending = None
+
+    def _live(self, ending: Event) -> None:
+        nothing = ctypes.cast(ctypes.CDLL(None).free, ctypes.c_void_p)  # free(NULL)
+        for library in self._libraries:
+            library.GOMP_parallel(nothing, None, len(os.sched_getaffinity(0)) + 1, 0)
+        ending.wait()
