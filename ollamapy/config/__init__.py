@@ -18,6 +18,7 @@ from ollamapy.config.values import (
     parse_duration,
     parse_host,
 )
+from ollamapy.config.waiting import chooses_waiting
 
 __all__ = [
     "DEFAULT_HF_ENDPOINT",
@@ -33,6 +34,7 @@ __all__ = [
     "SourceFolders",
     "Supervisor",
     "Value",
+    "chooses_waiting",
     "config_dir",
     "default_models_dir",
     "inspect_settings",

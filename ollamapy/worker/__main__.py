@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ollamapy import wire
+from ollamapy.config import chooses_waiting
 from ollamapy.errors import InvalidInputError, OllamapyError
 from ollamapy.worker.constraint import Constraint, ConstraintFactory
 from ollamapy.worker.devices import read_devices
@@ -110,7 +111,8 @@ def main() -> None:
     llama, draft, eye = _load(load, output)
     reader.attach(llama, eye)
     output.send(_ready(load, llama, draft))
-    pulse, waiting = Pulse(output), Waiting(idle_team(os.environ))
+    pulse = Pulse(output)
+    waiting = Waiting(None if chooses_waiting(os.environ) else idle_team(llama.n_threads))
     if load.embeds:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, pulse, waiting)
     else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -26,7 +26,6 @@ LOOK_SECONDS = 1.0
 LEAST_RUN_SECONDS = 0.2  # less tells nothing
 CONTENDED, FREE = 0.25, 0.1  # seconds of waiting for a processor for each second on one
 TASKS, MAPS = Path("/proc/self/task"), Path("/proc/self/maps")
-CHOICES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +91,27 @@ class Waiting:
             self._team.hold() if contended else self._team.release()
 
 
-def idle_team(environ: Mapping[str, str]) -> IdleTeam | None:
-    """Return a team where GNU OpenMP is loaded and the user did not choose how its threads wait."""
-    if any(environ.get(name) for name in CHOICES):
-        return None
+def idle_team(n_threads: int) -> IdleTeam | None:
+    """Return a team where GNU OpenMP is loaded, with as many threads as make its threads more than the processors.
+
+    `n_threads` of OpenMP compute.
+    """
     try:
         paths = {line.split()[-1] for line in MAPS.read_text().splitlines() if "libgomp" in line}
     except OSError:
         return None
-    return IdleTeam([ctypes.CDLL(path) for path in paths]) if paths else None
+    size = max(len(os.sched_getaffinity(0)) - n_threads, 0) + 2  # the thread that begins a team counts no second time
+    return IdleTeam([ctypes.CDLL(path) for path in paths], size) if paths else None
 
 
 class IdleTeam:
-    """A team of OpenMP threads that do nothing, one more than processors; it lives as long as the thread it began in.
+    """A team of OpenMP threads that do nothing; it lives as long as the thread it began in.
 
     Every loaded copy of the library gets one.
     """
 
-    def __init__(self, libraries: Sequence[ctypes.CDLL]) -> None:
-        self._libraries = libraries
+    def __init__(self, libraries: Sequence[ctypes.CDLL], size: int) -> None:
+        self._libraries, self._size = libraries, size
         self._ending: Event | None = None
 
     def hold(self) -> None:
@@ -128,5 +129,5 @@ class IdleTeam:
     def _live(self, ending: Event) -> None:
         nothing = ctypes.cast(ctypes.CDLL(None).free, ctypes.c_void_p)  # free(NULL)
         for library in self._libraries:
-            library.GOMP_parallel(nothing, None, len(os.sched_getaffinity(0)) + 1, 0)
+            library.GOMP_parallel(nothing, None, self._size, 0)
         ending.wait()
