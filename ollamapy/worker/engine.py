@@ -16,7 +16,7 @@ from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
 from ollamapy.worker.pictures import Picture, Retina
-from ollamapy.worker.plan import Plan, Slice, fill_batch, plan_batch, split
+from ollamapy.worker.plan import Plan, Slice, below_tiles, fill_batch, plan_batch, split
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculator import Speculator
@@ -248,6 +248,8 @@ class Engine:
             decoding, prompts = split(self._running)
             waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
             budget = self._budget.tokens(len(decoding), waiting, n_batch)
+            if not self._llama.size_device_bytes:
+                budget = below_tiles(decoding, prompts, budget)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
                 return self._with_drafts(plan) if plan.parts else None

@@ -10,6 +10,10 @@ from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
 MOST_SCORED = 64  # tokens of a prompt in one step whose logits are all kept: each has a row of the vocabulary's size
+TILE_ROWS = 64
+LARGE_CHUNK = 128  # prompt tokens that are worth computing in tiles
+LEAST_ROOM = 16
+DEPTH_SHARE = 4  # a prompt's own cells are as dear below tiles as so many times the cells of the streams in tiles
 MOST_FORCED = 32  # tokens of one sequence and step: the other streams wait for them
 
 
@@ -56,6 +60,21 @@ def split(running: Rows[Sequence]) -> tuple[list[Sequence], list[Sequence]]:
     for sequence in running:
         (decoding if sequence.is_decoding else prompts).append(sequence)
     return decoding, prompts
+
+
+def below_tiles(decoding: Rows[Sequence], prompts: Rows[Sequence], budget: int) -> int:
+    """Return the prompt tokens for a step among many streams on a CPU; no more than `budget`.
+
+    From `TILE_ROWS` rows on, llama.cpp's attention computes the cells of all streams for every row. A row more then
+    costs as much as ten. Only a prompt with a long context of its own, or a large chunk, is worth that.
+    """
+    room = TILE_ROWS - 1 - len(decoding)
+    n_tokens = min(budget, sum(sequence.n_text for sequence in prompts))
+    if not decoding or not room < n_tokens < LARGE_CHUNK or room < LEAST_ROOM:
+        return budget
+    own = max(sequence.n_computed for sequence in prompts) + n_tokens
+    is_deep = DEPTH_SHARE * own > sum(sequence.n_computed for sequence in decoding)
+    return budget if is_deep else room
 
 
 def plan_batch(decoding: Rows[Sequence], prompts: Rows[Sequence], n_batch: int, prefill_budget: int) -> Plan:

@@ -3,11 +3,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from ollamapy.worker.plan import MOST_SCORED, Plan, plan_batch, split
+import pytest
+
+from ollamapy.worker.plan import LARGE_CHUNK, MOST_SCORED, TILE_ROWS, Plan, below_tiles, plan_batch, split
 
 
-def sequence(n_left: int, *, decoding: bool = False, scored: bool = False) -> Any:
-    return SimpleNamespace(n_left=n_left, n_text=n_left, is_decoding=decoding, is_scored=scored)
+def sequence(n_left: int, *, computed: int = 0, decoding: bool = False, scored: bool = False) -> Any:
+    return SimpleNamespace(n_left=n_left, n_text=n_left, n_computed=computed, is_decoding=decoding, is_scored=scored)
 
 
 def sizes(plan: Plan) -> list[int]:
@@ -42,3 +44,29 @@ def test_a_prompt_whose_logits_are_all_wanted_comes_in_small_pieces() -> None:
 
 def test_nobody_to_run_plans_nothing() -> None:
     assert plan_batch([], [], 512, 512).parts == []
+
+
+def streams(count: int) -> list[Any]:
+    return [sequence(1, computed=100, decoding=True) for _ in range(count)]
+
+
+def test_among_many_streams_a_step_stays_below_the_rows_that_attention_takes_in_tiles() -> None:
+    assert below_tiles(streams(30), [sequence(40), sequence(30)], 200) + 30 == TILE_ROWS - 1
+
+
+@pytest.mark.parametrize(
+    ("n_streams", "prompts", "budget"),
+    [
+        (0, [sequence(100)], 200),  # nobody streams
+        (30, [sequence(33)], 200),  # all fit below
+        (30, [sequence(500)], 20),
+        (30, [sequence(LARGE_CHUNK)], 200),  # a chunk that is worth it
+        (30, [sequence(40, computed=1000)], 200),  # a long context of its own
+        (55, [sequence(40)], 200),  # hardly any room
+        (100, [sequence(40)], 200),
+    ],
+)
+def test_where_tiles_are_worth_their_cost_or_not_reached_the_budget_stays(
+    n_streams: int, prompts: list[Any], budget: int
+) -> None:
+    assert below_tiles(streams(n_streams), prompts, budget) == budget
