@@ -6,6 +6,7 @@ import logging
 from bisect import insort
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Sequence as Rows
 from typing import Protocol
 
 from ollamapy import wire
@@ -16,7 +17,7 @@ from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
 from ollamapy.worker.pictures import Picture, Retina
-from ollamapy.worker.plan import Plan, Slice, below_tiles, fill_batch, plan_batch, split
+from ollamapy.worker.plan import Plan, Slice, below_tiles, fill_batch, plan_batch, split, take_turns
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculator import Speculator
@@ -71,6 +72,8 @@ class Engine:
         self._running: list[Sequence] = []
         self._budget = StepBudget()
         self._largest_context = 0
+        self._is_on_cpu = not llama.size_device_bytes
+        self._n_steps = 0
         self._most_running = n_parallel or useful_parallel(llama)
         self.preemptions = 0
         if not llama.can_cut:
@@ -245,16 +248,21 @@ class Engine:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
         n_batch = self._llama.n_batch
         while self._running:
-            decoding, prompts = split(self._running)
+            decoding, prompts = self._split()
             waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
             budget = self._budget.tokens(len(decoding), waiting, n_batch)
-            if not self._llama.size_device_bytes:
+            if self._is_on_cpu:
                 budget = below_tiles(decoding, prompts, budget)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
                 return self._with_drafts(plan) if plan.parts else None
             self._preempt()
         return None
+
+    def _split(self) -> tuple[Rows[Sequence], list[Sequence]]:
+        """Return who decodes in this step, and who is in prefill."""
+        decoding, prompts = split(self._running)
+        return take_turns(decoding, has_prompts=bool(prompts)) if self._is_on_cpu else decoding, prompts
 
     def _with_drafts(self, plan: Plan) -> Plan:
         """Put guessed tokens into a step that only decodes, as far as batch and free cells go."""
@@ -304,11 +312,13 @@ class Engine:
             self._refused(plan, exc)
             return False
         self._publisher.finish_preparing()
+        self._n_steps += 1
         row = 0
         for part in plan.parts:
             if part.sequence.is_scored:
                 self._publisher.score(part.sequence, row, part.n_tokens)
             part.sequence.n_computed += part.n_tokens
+            part.sequence.last_step = self._n_steps
             row += part.n_rows
         return True
 

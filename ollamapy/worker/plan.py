@@ -62,6 +62,15 @@ def split(running: Rows[Sequence]) -> tuple[list[Sequence], list[Sequence]]:
     return decoding, prompts
 
 
+def take_turns(decoding: Rows[Sequence], *, has_prompts: bool) -> Rows[Sequence]:
+    """Return the streams that get a token in this step on a CPU: those that waited longest, if it can't be all.
+
+    With `TILE_ROWS` and more, half of them in half the time is a better step; prompts get a little room beside them.
+    """
+    most = TILE_ROWS - 1 - (LEAST_ROOM if has_prompts else 0)
+    return decoding if len(decoding) <= most else sorted(decoding, key=_last_step)[:most]
+
+
 def below_tiles(decoding: Rows[Sequence], prompts: Rows[Sequence], budget: int) -> int:
     """Return the prompt tokens for a step among many streams on a CPU; no more than `budget`.
 
@@ -97,6 +106,10 @@ def plan_batch(decoding: Rows[Sequence], prompts: Rows[Sequence], n_batch: int, 
             parts.append(_part(sequence, n_tokens))
             n_prefill += n_tokens
     return Plan(parts, n_decoding, n_prefill, n_rows + n_prefill)
+
+
+def _last_step(sequence: Sequence) -> int:
+    return sequence.last_step
 
 
 def _part(sequence: Sequence, most: int) -> Slice:

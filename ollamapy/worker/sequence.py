@@ -21,6 +21,7 @@ class Sequence:
     first `n_shared` of those cells belong to the prefix tree. A sequence that decodes has only those `n_fresh` tokens
     left that its last step appended: one, and what its grammar forced behind it; one with more is in prefill.
     Preemption and a context shift only reset `n_computed`: the rest follows. `tokens` has at most `context` of them.
+    `last_step` is the number of the engine's step that computed some of it last.
     `arrived` is when its turn began: on arrival, and again at each context shift.
     `prompt_logprobs` are those of the prompt that were computed and not yet told, for requests that want them.
     `common_with` remembers how many leading tokens of the prompt other requests (by id) have in common with it.
@@ -40,6 +41,7 @@ class Sequence:
     n_cached: int = 0
     n_generated: int = 0
     n_fresh: int = 0
+    last_step: int = 0
     started: float | None = None
     first_token: float | None = None
     constraint: Constraint | None = None

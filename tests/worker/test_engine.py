@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import llguidance
@@ -13,6 +14,7 @@ from ollamapy.errors import InvalidInputError
 from ollamapy.worker.constraint import ConstraintFactory
 from ollamapy.worker.engine import CPU_STREAMS
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.plan import TILE_ROWS
 from tests.worker.drive import GREEDY, Driver, load_llama
 
 pytestmark = pytest.mark.model
@@ -110,6 +112,19 @@ def test_so_many_requests_run_at_once_and_the_others_follow(shared_models: Path,
     roomy.close()
     assert max(len(frame.outputs) for frame in driver.frames) == most
     assert len(driver.finished) == CPU_STREAMS + 16
+
+
+def test_very_many_streams_take_turns_on_a_cpu_and_none_falls_behind(shared_models: Path) -> None:
+    roomy = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=16_384, n_seq_max=100)
+    driver = Driver(roomy, n_parallel=100)
+    ids = [driver.add(f"{number} {START}", max_tokens=20) for number in range(100)]
+    driver.run()
+    roomy.close()
+    steps = {i: [n for n, frame in enumerate(driver.frames) if i in {o.id for o in frame.outputs}] for i in ids}
+    everybody = max(mine[0] for mine in steps.values())  # has begun by that step
+    assert max(len(frame.outputs) for frame in driver.frames[everybody + 1 :]) == TILE_ROWS - 1
+    assert {driver.finished[i].completion_tokens for i in ids} == {20}
+    assert max(b - a for mine in steps.values() for a, b in pairwise(mine)) <= 3
 
 
 def test_a_cancelled_request_leaves_at_once(driver: Driver) -> None:

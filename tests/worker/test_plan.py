@@ -5,11 +5,25 @@ from typing import Any
 
 import pytest
 
-from ollamapy.worker.plan import LARGE_CHUNK, MOST_SCORED, TILE_ROWS, Plan, below_tiles, plan_batch, split
+from ollamapy.worker.plan import (
+    LARGE_CHUNK,
+    LEAST_ROOM,
+    MOST_SCORED,
+    TILE_ROWS,
+    Plan,
+    below_tiles,
+    plan_batch,
+    split,
+    take_turns,
+)
 
 
-def sequence(n_left: int, *, computed: int = 0, decoding: bool = False, scored: bool = False) -> Any:
-    return SimpleNamespace(n_left=n_left, n_text=n_left, n_computed=computed, is_decoding=decoding, is_scored=scored)
+def sequence(
+    n_left: int, *, computed: int = 0, last_step: int = 0, decoding: bool = False, scored: bool = False
+) -> Any:
+    return SimpleNamespace(
+        n_left=n_left, n_text=n_left, n_computed=computed, last_step=last_step, is_decoding=decoding, is_scored=scored
+    )
 
 
 def sizes(plan: Plan) -> list[int]:
@@ -70,3 +84,11 @@ def test_where_tiles_are_worth_their_cost_or_not_reached_the_budget_stays(
     n_streams: int, prompts: list[Any], budget: int
 ) -> None:
     assert below_tiles(streams(n_streams), prompts, budget) == budget
+
+
+@pytest.mark.parametrize(("has_prompts", "most"), [(False, TILE_ROWS - 1), (True, TILE_ROWS - 1 - LEAST_ROOM)])
+def test_more_streams_than_stay_below_tiles_take_turns(has_prompts: bool, most: int) -> None:
+    running = [sequence(1, computed=100, last_step=i % 2, decoding=True) for i in range(2 * most)]
+    chosen = take_turns(running, has_prompts=has_prompts)
+    assert [stream.last_step for stream in chosen] == [0] * most
+    assert take_turns(running[:most], has_prompts=has_prompts) == running[:most]
