@@ -13,7 +13,7 @@ CROWD_PROMPT_SECONDS = 4.0  # no prompt among them takes longer by itself,
 CROWD_SECONDS = 60.0  # and the streams have been held up for no longer
 SWIFT_STEP_SECONDS = 0.06  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
 LONGEST_STEP_SECONDS = 1.0
-MOST_SMALL = 64  # steps with small chunks, after which a large one shows again what its tokens cost
+MOST_SMALL = 64  # steps with small chunks, after which a large one shows again what its tokens cost, if it fits
 MOST_MIXED = 16  # steps with prompts in a row, after which one shows again what the streams alone take
 WILD = 4.0  # a sample of more times the average counts as one of so many
 LEAST_SECONDS = 1e-7
@@ -41,24 +41,27 @@ class StepBudget:
     n_mixed: int = 0
     n_small: int = 0
 
-    def tokens(self, n_decoding: int, waiting: Rows[int], n_batch: int) -> int:
+    def tokens(self, n_decoding: int, waiting: Rows[int], n_batch: int, n_streams: int | None = None) -> int:
         """Return the prompt tokens that the next step may take; `waiting` has what is left of each prompt.
 
-        One request that waits among streams is held up for their sake. A crowd with short prompts, as of requests that
-        came together, is not: in small chunks they would take longer in sum.
+        `n_decoding` of the `n_streams` have a token in the step; without that number, all. One request that waits among
+        streams is held up for their sake. A crowd with short prompts, as of requests that came together, is not: in
+        small chunks they would take longer in sum.
         """
         if self.token_seconds is None:
             return n_batch if not n_decoding or len(waiting) > 1 else min(n_batch, LARGE_CHUNK)
-        if not n_decoding or self.decode_seconds is None or self._is_crowd(n_decoding, waiting, self.token_seconds):
+        is_crowd = self._is_crowd(n_decoding if n_streams is None else n_streams, waiting, self.token_seconds)
+        if not n_decoding or self.decode_seconds is None or is_crowd:
             longest = max(LONGEST_STEP_SECONDS, self.decode_seconds or 0.0)
             return min(n_batch, max(int(longest / self.token_seconds), LARGE_CHUNK))
         if self._is_stale(n_decoding):
             return 0
         beside = max((STRETCH - 1) * self.decode_seconds, SWIFT_STEP_SECONDS - self.decode_seconds)
-        return min(n_batch, max(self._chunk(min(beside, LONGEST_STEP_SECONDS), self.token_seconds), MIN_CHUNK))
+        chunk = self._chunk(min(beside, LONGEST_STEP_SECONDS), self.token_seconds, n_batch)
+        return min(n_batch, max(chunk, MIN_CHUNK))
 
-    def _is_crowd(self, n_decoding: int, waiting: Rows[int], token_seconds: float) -> bool:
-        are_several = len(waiting) > 1 and CROWD * len(waiting) >= n_decoding
+    def _is_crowd(self, n_streams: int, waiting: Rows[int], token_seconds: float) -> bool:
+        are_several = len(waiting) > 1 and CROWD * len(waiting) >= n_streams
         are_short = max(waiting, default=0) * token_seconds <= CROWD_PROMPT_SECONDS
         return are_several and are_short and self.held_up_seconds <= CROWD_SECONDS
 
@@ -70,13 +73,16 @@ class StepBudget:
         """Whether twice as many streams run, or half as many."""
         return not n_decoding < 2 * self.n_decoding < 4 * n_decoding
 
-    def _chunk(self, seconds: float, token_seconds: float) -> int:
-        """Return the tokens that add so much to a step of streams."""
+    def _chunk(self, seconds: float, token_seconds: float, n_batch: int) -> int:
+        """Return the tokens that add so much to a step of streams; no large chunk is tried where none fits."""
         large = int(seconds / token_seconds)
-        if large >= LARGE_CHUNK or self.small_token_seconds is None:
+        if self.small_token_seconds is None:
             return large
-        if self.n_small >= MOST_SMALL:
-            return LARGE_CHUNK
+        if n_batch >= LARGE_CHUNK:
+            if large >= LARGE_CHUNK:
+                return large
+            if self.n_small >= MOST_SMALL:
+                return LARGE_CHUNK
         return min(int(seconds / self.small_token_seconds), LARGE_CHUNK)
 
     def after(self, seconds: float, n_decoding: int, n_prefill: int, *, has_guesses: bool = False) -> StepBudget:
@@ -93,7 +99,7 @@ class StepBudget:
         if n_prefill >= LARGE_CHUNK:
             return replace(mixed, n_small=0)._learned(beyond / n_prefill, n_prefill)
         small = _blend(self.small_token_seconds, beyond / n_prefill)
-        return replace(mixed, small_token_seconds=small, n_small=self.n_small + 1)
+        return replace(mixed, small_token_seconds=small, n_small=(self.n_small + 1) % (MOST_SMALL + 1))
 
     def _learned(self, sample: float, n_prefill: int) -> StepBudget:
         weight = min(1.0, n_prefill / LARGE_CHUNK)

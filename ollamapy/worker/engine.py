@@ -6,7 +6,6 @@ import logging
 from bisect import insort
 from collections import deque
 from collections.abc import Callable
-from collections.abc import Sequence as Rows
 from typing import Protocol
 
 from ollamapy import wire
@@ -248,21 +247,19 @@ class Engine:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
         n_batch = self._llama.n_batch
         while self._running:
-            decoding, prompts = self._split()
-            waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
-            budget = self._budget.tokens(len(decoding), waiting, n_batch)
+            decoding, prompts = split(self._running)
+            n_streams = len(decoding)
             if self._is_on_cpu:
-                budget = below_tiles(decoding, prompts, budget)
+                decoding = take_turns(decoding, has_prompts=bool(prompts))
+            waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
+            budget = self._budget.tokens(len(decoding), waiting, n_batch, n_streams)
+            if self._is_on_cpu and (room := below_tiles(decoding, prompts, budget)) < budget:
+                budget = self._budget.tokens(len(decoding), waiting, room, n_streams)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
                 return self._with_drafts(plan) if plan.parts else None
             self._preempt()
         return None
-
-    def _split(self) -> tuple[Rows[Sequence], list[Sequence]]:
-        """Return who decodes in this step, and who is in prefill."""
-        decoding, prompts = split(self._running)
-        return take_turns(decoding, has_prompts=bool(prompts)) if self._is_on_cpu else decoding, prompts
 
     def _with_drafts(self, plan: Plan) -> Plan:
         """Put guessed tokens into a step that only decodes, as far as batch and free cells go."""

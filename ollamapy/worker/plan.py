@@ -62,7 +62,7 @@ def split(running: Rows[Sequence]) -> tuple[list[Sequence], list[Sequence]]:
     return decoding, prompts
 
 
-def take_turns(decoding: Rows[Sequence], *, has_prompts: bool) -> Rows[Sequence]:
+def take_turns(decoding: list[Sequence], *, has_prompts: bool) -> list[Sequence]:
     """Return the streams that get a token in this step on a CPU: those that waited longest, if it can't be all.
 
     With `TILE_ROWS` and more, half of them in half the time is a better step; prompts get a little room beside them.
@@ -79,7 +79,7 @@ def below_tiles(decoding: Rows[Sequence], prompts: Rows[Sequence], budget: int) 
     """
     room = TILE_ROWS - 1 - len(decoding)
     n_tokens = min(budget, sum(sequence.n_text for sequence in prompts))
-    if not decoding or not room < n_tokens < LARGE_CHUNK or room < LEAST_ROOM:
+    if not decoding or not LEAST_ROOM <= room < n_tokens < LARGE_CHUNK:
         return budget
     own = max(sequence.n_computed for sequence in prompts) + n_tokens
     is_deep = DEPTH_SHARE * own > sum(sequence.n_computed for sequence in decoding)

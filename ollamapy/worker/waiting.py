@@ -14,7 +14,9 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -96,12 +98,21 @@ def idle_team(n_threads: int) -> IdleTeam | None:
 
     `n_threads` of OpenMP compute.
     """
-    try:
-        paths = {line.split()[-1] for line in MAPS.read_text().splitlines() if "libgomp" in line}
-    except OSError:
-        return None
+    libraries = []
+    for path in _libgomp_paths():
+        with suppress(OSError):  # replaced since, by an update
+            libraries.append(ctypes.CDLL(path))
     size = max(len(os.sched_getaffinity(0)) - n_threads, 0) + 2  # the thread that begins a team counts no second time
-    return IdleTeam([ctypes.CDLL(path) for path in paths], size) if paths else None
+    return IdleTeam(libraries, size) if libraries else None
+
+
+def _libgomp_paths() -> set[str]:
+    """Return where the library's copies lie that this process has loaded; wheels have copies with longer names."""
+    try:
+        rows = [line.split(maxsplit=5) for line in MAPS.read_text().splitlines()]
+    except OSError:
+        return set()
+    return {row[5] for row in rows if len(row) > 5 and re.match(r"libgomp[.-].*so", Path(row[5]).name)}
 
 
 class IdleTeam:
@@ -117,8 +128,12 @@ class IdleTeam:
     def hold(self) -> None:
         """Begin the team, if there is none."""
         if self._ending is None:
-            self._ending = Event()
-            Thread(target=self._live, args=(self._ending,), name="idle team", daemon=True).start()
+            ending = Event()
+            try:
+                Thread(target=self._live, args=(ending,), name="idle team", daemon=True).start()
+            except RuntimeError:  # no thread is allowed beyond those that there are
+                return
+            self._ending = ending
 
     def release(self) -> None:
         """Let the team end, if there is one."""

@@ -130,7 +130,7 @@ def tool_talk(w: World) -> Chat:
 
 def named(w: World) -> list[Part]:
     """Names of functions, and which of them does what, in another order: a choice among many, many times over."""
-    actions = [action(w) for _ in range(w.rng.randint(4, 24))]
+    actions = dict.fromkeys(action(w) for _ in range(w.rng.randint(4, 24)))
     names = {f"{verb} {w.of(('a', 'the', 'this'))} {noun}": function_name(w, verb, noun) for verb, noun in actions}
     parts = [("\n".join(f'"{name}"' for name in names.values()) + "\n\n", 0)]
     for said in w.rng.sample(list(names), len(names)):

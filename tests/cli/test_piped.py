@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,17 @@ def test_reading_can_be_interrupted(ollamapy: Command) -> None:
         process.send_signal(signal.SIGINT)
         assert (process.wait(60), process.stderr.read()) == (130, b"")
         process.stdin.close()
+
+
+def test_what_can_not_be_read_is_an_error(ollamapy: Command, tmp_path: Path) -> None:
+    with (tmp_path / "written").open("wb") as written:
+        done = subprocess.run(
+            ollamapy.argv("embed", "wren:latest"),
+            cwd=ollamapy.checkout,
+            env=ollamapy.environ,
+            stdin=written,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "Error: can't read standard input: Bad file descriptor\n")

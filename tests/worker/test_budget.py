@@ -55,6 +55,16 @@ def test_where_a_large_chunk_is_due_a_small_one_says_nothing() -> None:
     assert budget.tokens(4, [100], 512) > LARGE_CHUNK
 
 
+def test_where_no_large_chunk_fits_small_ones_tell_and_none_is_tried() -> None:
+    budget = StepBudget().after(0.1, 30, 0).after(0.5, 0, 500)  # 1 ms for a token among many
+    sizes = []
+    for _ in range(3 * MOST_SMALL):
+        sizes.append(budget.tokens(30, [100], 33))
+        budget = budget.after(0.1 + 0.01 * sizes[-1], 30, sizes[-1])  # 10 ms among few
+    assert 0.1 + 0.01 * max(sizes[MOST_SMALL:]) <= 2 * 0.1
+    assert budget.tokens(30, [100], 512) > 33
+
+
 @pytest.mark.parametrize(("n_decoding", "n_waiting"), [(2, 14), (11, 5), (16, 2), (1, 3)])
 def test_a_crowd_that_waits_gets_as_much_of_a_step_as_where_nobody_streams(n_decoding: int, n_waiting: int) -> None:
     budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
@@ -65,6 +75,11 @@ def test_a_crowd_that_waits_gets_as_much_of_a_step_as_where_nobody_streams(n_dec
 def test_few_who_wait_among_streams_get_less(n_decoding: int, n_waiting: int) -> None:
     budget = StepBudget().after(0.02, 4, 0).after(1.0, 0, 512)
     assert budget.tokens(n_decoding, [100] * n_waiting, 512) < budget.tokens(0, [100], 512)
+
+
+def test_a_crowd_is_one_beside_all_streams_and_not_beside_those_whose_turn_it_is() -> None:
+    budget = StepBudget().after(0.02, 47, 0).after(1.0, 0, 512)
+    assert budget.tokens(47, [100] * 6, 512, 200) < budget.tokens(47, [100] * 6, 512)
 
 
 def test_a_crowd_with_long_prompts_would_hold_the_streams_up_for_long() -> None:
