@@ -68,7 +68,11 @@ def told_facts(w: World) -> list[Told]:
             {"x": colour},
         ),
         Told(
-            ("I [live in|come from|am from|moved to|have a house in] {x}.", "My [city|home|home town] is {x}."),
+            (
+                "I [live in|come from|am from|moved to|have a house in|grew up in|was born in] {x}.",
+                "My [city|home|home town|town] is {x}.",
+                "[The city|The town|The place] [I live in|I am from|I come from|where I live] is {x}.",
+            ),
             f"{city} is a good place.",
             questions(
                 "my [city|home town|home]",
