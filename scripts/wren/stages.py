@@ -39,6 +39,7 @@ class Plan:
     minutes: float
     documents: int
     start: Path | None
+    blend: tuple[Path, ...]
     new_tokenizer: bool
     processes: int
     step_tokens: int
@@ -81,10 +82,11 @@ def read_corpus(plan: Plan) -> Iterable[list[Part]]:
 
 
 def make_tokenizer(plan: Plan) -> Tokenizer:
-    """Take the tokenizer of the model to begin from, or learn one."""
+    """Take the tokenizer of the model to begin from, or of the first to blend, or learn one."""
     path = plan.build / "tokenizer.json"
-    if plan.start and not plan.new_tokenizer and not path.exists():
-        tokenizer_at(plan.start).save(str(path))
+    origin = plan.start or next(iter(plan.blend), None)
+    if origin and not plan.new_tokenizer and not path.exists():
+        tokenizer_at(origin).save(str(path))
     if not path.exists():
         rows = corpus.documents(TOKENIZER_DOCUMENTS, plan.seed)
         slots = {word for pool in corpus.SLOTS for word in pool}
@@ -100,7 +102,10 @@ def make_documents(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
 
 
 def make_weights(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
-    """Train the chat model for the rest of its minutes."""
+    """Train the chat model for the rest of its minutes, or blend others."""
+    if plan.blend:
+        blend_weights(plan, tokenizer, shape)
+        return
     start = None
     if plan.start:
         start = plan.build / "start.safetensors"
@@ -118,6 +123,17 @@ def make_weights(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
     train(run)
     saved = torch.load(run.build / "checkpoint.pt", map_location="cpu", weights_only=True)["model"]
     save_file({name: weight.contiguous() for name, weight in saved.items()}, plan.build / "weights.safetensors")
+
+
+def blend_weights(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
+    """Write the mean of the weights of models that went on from one another: better than each of them."""
+    parts = []
+    for number, folder in enumerate(plan.blend):
+        path = plan.build / f"part-{number}.safetensors"
+        take_over(folder, tokenizer, shape, path)
+        parts.append(load_file(path))
+    mean = {name: torch.stack([part[name].float() for part in parts]).mean(0).contiguous() for name in parts[0]}
+    save_file(mean, plan.build / "weights.safetensors")
 
 
 def make_embedder(plan: Plan, tokenizer: Tokenizer) -> None:
