@@ -102,8 +102,10 @@ def idle_team(n_threads: int) -> IdleTeam | None:
     for path in _libgomp_paths():
         with suppress(OSError):  # replaced since, by an update
             libraries.append(ctypes.CDLL(path))
+    if not libraries:
+        return None
     size = max(len(os.sched_getaffinity(0)) - n_threads, 0) + 2  # the thread that begins a team counts no second time
-    return IdleTeam(libraries, size) if libraries else None
+    return IdleTeam(libraries, size)
 
 
 def _libgomp_paths() -> set[str]:

@@ -108,3 +108,17 @@ def test_with_a_held_team_there_are_more_threads_than_processors_and_a_released_
     if not done.stdout:
         pytest.skip("llama.cpp was built without GNU OpenMP here")
     assert int(done.stdout) == expected
+
+
+ELSEWHERE = """
+import os
+from ollamapy.worker.waiting import idle_team
+
+del os.sched_getaffinity  # macOS has none
+print(idle_team(2))
+"""
+
+
+def test_without_gnu_openmp_there_is_no_team() -> None:
+    done = subprocess.run([sys.executable, "-c", ELSEWHERE], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    assert done.stdout == "None\n"
