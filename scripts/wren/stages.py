@@ -54,10 +54,13 @@ def make(plan: Plan) -> None:
     """Make everything; blocks for a little longer than the minutes of the plan."""
     plan.build.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(plan)
-    make_corpus(plan, tokenizer)
     shape = Shape(vocabulary=tokenizer.get_vocab_size())
-    make_documents(plan, tokenizer, shape)
-    make_weights(plan, tokenizer, shape)
+    if plan.blend:
+        blend_weights(plan, tokenizer, shape)
+    else:
+        make_corpus(plan, tokenizer)
+        make_documents(plan, tokenizer, shape)
+        make_weights(plan, tokenizer, shape)
     model = export(plan.build, shape, plan.out)
     verify(model, plan.build)
     make_embedder(plan, tokenizer)
@@ -102,10 +105,7 @@ def make_documents(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
 
 
 def make_weights(plan: Plan, tokenizer: Tokenizer, shape: Shape) -> None:
-    """Train the chat model for the rest of its minutes, or blend others."""
-    if plan.blend:
-        blend_weights(plan, tokenizer, shape)
-        return
+    """Train the chat model for the rest of its minutes."""
     start = None
     if plan.start:
         start = plan.build / "start.safetensors"
