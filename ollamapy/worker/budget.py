@@ -6,7 +6,7 @@ from collections.abc import Sequence as Rows
 from dataclasses import dataclass, replace
 
 MIN_CHUNK = 2
-LARGE_CHUNK = 64  # llama.cpp's attention on a CPU takes so many rows together; a token of fewer costs more
+TILE_ROWS = 64  # llama.cpp's attention on a CPU takes so many rows together; a token of fewer costs more
 STRETCH = 1.7
 CROWD = 8  # several requests that wait are one where no more than so many stream for each,
 CROWD_PROMPT_SECONDS = 4.0  # no prompt among them takes longer by itself,
@@ -49,11 +49,11 @@ class StepBudget:
         small chunks they would take longer in sum.
         """
         if self.token_seconds is None:
-            return n_batch if not n_decoding or len(waiting) > 1 else min(n_batch, LARGE_CHUNK)
+            return n_batch if not n_decoding or len(waiting) > 1 else min(n_batch, TILE_ROWS)
         is_crowd = self._is_crowd(n_decoding if n_streams is None else n_streams, waiting, self.token_seconds)
         if not n_decoding or self.decode_seconds is None or is_crowd:
             longest = max(LONGEST_STEP_SECONDS, self.decode_seconds or 0.0)
-            return min(n_batch, max(int(longest / self.token_seconds), LARGE_CHUNK))
+            return min(n_batch, max(int(longest / self.token_seconds), TILE_ROWS))
         if self._is_stale(n_decoding):
             return 0
         beside = max((STRETCH - 1) * self.decode_seconds, SWIFT_STEP_SECONDS - self.decode_seconds)
@@ -78,12 +78,12 @@ class StepBudget:
         large = int(seconds / token_seconds)
         if self.small_token_seconds is None:
             return large
-        if n_batch >= LARGE_CHUNK:
-            if large >= LARGE_CHUNK:
+        if n_batch >= TILE_ROWS:
+            if large >= TILE_ROWS:
                 return large
             if self.n_small >= MOST_SMALL:
-                return LARGE_CHUNK
-        return min(int(seconds / self.small_token_seconds), LARGE_CHUNK)
+                return TILE_ROWS
+        return min(int(seconds / self.small_token_seconds), TILE_ROWS)
 
     def after(self, seconds: float, n_decoding: int, n_prefill: int, *, has_guesses: bool = False) -> StepBudget:
         """Return the budget that has learned from a step of that composition."""
@@ -96,13 +96,13 @@ class StepBudget:
         beyond = max(seconds - alone, 0.0)
         held_up = max(self.held_up_seconds + beyond - alone, 0.0)
         mixed = replace(self, held_up_seconds=held_up, n_mixed=self.n_mixed + 1)
-        if n_prefill >= LARGE_CHUNK:
+        if n_prefill >= TILE_ROWS:
             return replace(mixed, n_small=0)._learned(beyond / n_prefill, n_prefill)
         small = _blend(self.small_token_seconds, beyond / n_prefill)
         return replace(mixed, small_token_seconds=small, n_small=(self.n_small + 1) % (MOST_SMALL + 1))
 
     def _learned(self, sample: float, n_prefill: int) -> StepBudget:
-        weight = min(1.0, n_prefill / LARGE_CHUNK)
+        weight = min(1.0, n_prefill / TILE_ROWS)
         return replace(self, token_seconds=_blend(self.token_seconds, sample, weight))
 
     def _rested(self, seconds: float, n_decoding: int, *, has_guesses: bool) -> StepBudget:

@@ -6,11 +6,11 @@ from collections.abc import Sequence as Rows
 
 import msgspec
 
+from ollamapy.worker.budget import TILE_ROWS
 from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
 MOST_SCORED = 64  # tokens of a prompt in one step whose logits are all kept: each has a row of the vocabulary's size
-TILE_ROWS = 64
 LARGE_CHUNK = 128  # prompt tokens that are worth computing in tiles
 LEAST_ROOM = 16
 DEPTH_SHARE = 4  # a prompt's own cells are as dear below tiles as so many times the cells of the streams in tiles

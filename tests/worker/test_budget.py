@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ollamapy.worker.budget import LARGE_CHUNK, MIN_CHUNK, MOST_SMALL, StepBudget
+from ollamapy.worker.budget import MIN_CHUNK, MOST_SMALL, TILE_ROWS, StepBudget
 
 N_BATCH = 512
 
@@ -52,7 +52,7 @@ def test_a_prompt_whose_tokens_are_dear_in_small_chunks_holds_no_stream_up() -> 
 
 def test_where_a_large_chunk_is_due_a_small_one_says_nothing() -> None:
     budget = StepBudget().after(0.02, 4, 0).after(0.05, 0, 512).after(0.03, 4, 10)
-    assert budget.tokens(4, [100], 512) > LARGE_CHUNK
+    assert budget.tokens(4, [100], 512) > TILE_ROWS
 
 
 def test_where_no_large_chunk_fits_small_ones_tell_and_none_is_tried() -> None:
@@ -136,9 +136,9 @@ def test_a_stall_makes_chunks_small_for_a_while_only() -> None:
     budget = StepBudget().after(0.02, 2, 0).after(0.2, 0, 400).after(5.0, 2, 79)
     for _ in range(2 * MOST_SMALL):
         n_tokens = budget.tokens(2, [6000], N_BATCH)
-        cost = 0.0005 if n_tokens >= LARGE_CHUNK else 0.002
+        cost = 0.0005 if n_tokens >= TILE_ROWS else 0.002
         budget = budget.after(0.02 + n_tokens * cost, 2, n_tokens)
-    assert budget.tokens(2, [6000], N_BATCH) > LARGE_CHUNK
+    assert budget.tokens(2, [6000], N_BATCH) > TILE_ROWS
 
 
 def test_crowds_without_end_hold_streams_up_for_a_while_only() -> None:
@@ -146,7 +146,7 @@ def test_crowds_without_end_hold_streams_up_for_a_while_only() -> None:
     for _ in range(400):
         n_tokens = budget.tokens(16, [700, 700, 700], N_BATCH)
         budget = budget.after(0.1 + 0.004 * n_tokens, 16, n_tokens)
-        long_steps += n_tokens > 2 * LARGE_CHUNK
+        long_steps += n_tokens > 2 * TILE_ROWS
     assert 40 <= long_steps <= 120
 
 

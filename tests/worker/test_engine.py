@@ -11,10 +11,10 @@ import pytest
 
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError
+from ollamapy.worker.budget import TILE_ROWS
 from ollamapy.worker.constraint import ConstraintFactory
 from ollamapy.worker.engine import CPU_STREAMS
 from ollamapy.worker.llama import Llama
-from ollamapy.worker.plan import TILE_ROWS
 from tests.worker.drive import GREEDY, Driver, load_llama
 
 pytestmark = pytest.mark.model

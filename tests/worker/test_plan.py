@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from ollamapy.worker.budget import TILE_ROWS
 from ollamapy.worker.plan import (
     LARGE_CHUNK,
     LEAST_ROOM,
     MOST_SCORED,
-    TILE_ROWS,
     Plan,
     below_tiles,
     plan_batch,
