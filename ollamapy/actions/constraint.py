@@ -17,7 +17,7 @@ from ollamapy.parsing.answer import answer_marks
 from ollamapy.parsing.call_grammar import required_call
 from ollamapy.parsing.gbnf import MOST_CHARS
 from ollamapy.parsing.gbnf_to_lark import gbnf_to_lark
-from ollamapy.parsing.schema import without_notes
+from ollamapy.parsing.schema import enforced
 from ollamapy.scheduler.spec import ModelRunner
 from ollamapy.types import AnswerRequest, Grammar, Json
 from ollamapy.wire import Segment
@@ -100,7 +100,7 @@ def grammar_of(output_format: Json) -> str | None:
         return None
     schema = ANY_OBJECT if output_format == "json" else output_format
     try:
-        schema = without_notes(schema)
+        schema = enforced(schema)
         return _encoded({"json_schema": {**schema, "x-guidance": GUIDANCE}}, "format: the JSON schema is")
     except RecursionError as exc:
         raise InvalidInputError("format: the JSON schema is nested too deeply") from exc

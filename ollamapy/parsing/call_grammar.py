@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ollamapy.parsing.call_forms import ARGUMENTS, HARMONY, IS_TEXT, KEY, NAME, RECIPIENT, VALUE, XTML, CallForm
-from ollamapy.parsing.schema import without_notes
+from ollamapy.parsing.schema import enforced
 from ollamapy.parsing.tool_calls import find_form
 from ollamapy.parsing.traits import read_traits
 from ollamapy.types import Json
@@ -90,7 +90,7 @@ class _Rules:
     def call(self, function: Mapping[str, Json]) -> str:
         """Add the rules of one function's call; return the name of the first."""
         schema = function.get("parameters")
-        schema = without_notes(schema) if isinstance(schema, dict) else {}
+        schema = enforced(schema) if isinstance(schema, dict) else {}
         rule = f"call{len(self.lines)}"
         self.lines.append("")
         at = len(self.lines) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ollamapy.types import Json
 
@@ -12,25 +12,74 @@ FORMATS = frozenset(
 )
 _VALUES = frozenset(("const", "enum", "default", "examples"))  # JSON of any kind, no schemas
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
+_BESIDE = frozenset(("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef"))
+_COMBINING = frozenset(("not", "if", "dependentSchemas", "unevaluatedProperties"))
+_OTHER_NAMES = frozenset(("additionalProperties", "patternProperties", "propertyNames", "minProperties"))
+
+Schema = Mapping[str, Json]
 
 
-def without_notes(schema: Json) -> Json:
-    """Return a schema without each `format` that only says what a value means, such as `password` or `int32`.
+def enforced(schema: Json) -> Json:
+    """Return a schema as answers are held to it.
 
-    Raises RecursionError for one that is nested too deeply. Source: JSON Schema 2020-12, validation, 7.2.1
+    `format` is left out where it only says what a value means, such as `password` or `int32` (source: JSON Schema
+    2020-12, validation, 7.2.1). An object with named properties takes no others unless the schema speaks of others, as
+    in Ollama (llama.cpp common/json-schema.cpp, build_object): a small model would go on to invent some. Schemas
+    that combine several for one value are left open. Raises RecursionError for one that is nested too deeply.
     """
+    schema = _each(schema, _without_notes)
+    return schema if any(map(_combines, _all(schema))) else _each(schema, _closed)
+
+
+def _each(schema: Json, change: Callable[[Schema], Json]) -> Json:
+    """Return a schema in which itself and all that it holds are changed, the innermost first."""
     if isinstance(schema, list):
-        return [without_notes(one) for one in schema]
+        return [_each(one, change) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        key: _named(value) if key in _NAMED else value if key in _VALUES else without_notes(value)
-        for key, value in schema.items()
-        if key != "format" or not isinstance(value, str) or value in FORMATS
-    }
+    return change(
+        {
+            key: value
+            if key in _VALUES
+            else {name: _each(one, change) for name, one in value.items()}
+            if key in _NAMED and isinstance(value, Mapping)
+            else _each(value, change)
+            for key, value in schema.items()
+        }
+    )
 
 
-def _named(schemas: Json) -> Json:
-    if not isinstance(schemas, Mapping):
-        return schemas
-    return {name: without_notes(schema) for name, schema in schemas.items()}
+def _all(schema: Json) -> Iterator[Schema]:
+    """Yield a schema and all that it holds."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _all(one)
+    elif isinstance(schema, Mapping):
+        yield schema
+        for key, value in schema.items():
+            if key not in _VALUES:
+                yield from _all([*value.values()] if key in _NAMED and isinstance(value, Mapping) else value)
+
+
+def _without_notes(schema: Schema) -> Schema:
+    named = schema.get("format")
+    if not isinstance(named, str) or named in FORMATS:
+        return schema
+    return {key: value for key, value in schema.items() if key != "format"}
+
+
+def _combines(schema: Schema) -> bool:
+    """Return whether a value must follow several schemas at once, of which none may close an object."""
+    parts = schema.get("allOf")
+    is_joint = isinstance(parts, list) and len(parts) > 1
+    return is_joint or not _COMBINING.isdisjoint(schema) or ("properties" in schema and not _BESIDE.isdisjoint(schema))
+
+
+def _closed(schema: Schema) -> Schema:
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if not isinstance(properties, Mapping) or not isinstance(required, list):
+        return schema
+    needs_others = any(not isinstance(name, str) or name not in properties for name in required)
+    if not properties or needs_others or not _OTHER_NAMES.isdisjoint(schema):
+        return schema
+    return {**schema, "additionalProperties": False}

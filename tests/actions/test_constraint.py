@@ -21,11 +21,17 @@ def test_json_means_an_object():
 
 
 def test_a_schema_is_kept_as_it_is_but_for_how_much_blank_it_allows():
-    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "x-guidance": {"lenient": True}}
+    schema = {"type": "array", "items": {"type": "string"}, "x-guidance": {"lenient": True}}
     sent = schema_of(schema)
     assert sent.pop("x-guidance").keys() == {"whitespace_pattern"}
     schema.pop("x-guidance")
     assert sent == schema
+
+
+def test_an_object_takes_no_properties_but_those_that_a_schema_names():
+    properties = {"a": {"type": "string"}}
+    assert schema_of({"type": "object", "properties": properties})["additionalProperties"] is False
+    assert schema_of({"properties": properties, "additionalProperties": True})["additionalProperties"] is True
 
 
 def test_a_huge_schema_is_refused():

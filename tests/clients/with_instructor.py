@@ -14,8 +14,6 @@ WHO = [{"role": "user", "content": "Hello, who are you?"}]
 class Answer(pydantic.BaseModel):
     """What is wanted."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
-
     color: Literal["red"]
 
 

@@ -15,7 +15,6 @@ WHO = [ChatMessage(role="user", content="Hello, who are you?")]
 class City(pydantic.BaseModel):
     """A city."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
     name: str = pydantic.Field(pattern="^Paris$")
 
 

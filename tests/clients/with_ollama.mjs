@@ -5,12 +5,7 @@ import { Ollama } from "ollama";
 const url = process.argv[2];
 const client = new Ollama({ host: url });
 const who = [{ role: "user", content: "Hello, who are you?" }];
-const color = {
-  type: "object",
-  properties: { color: { enum: ["red"] } },
-  required: ["color"],
-  additionalProperties: false,
-};
+const color = { type: "object", properties: { color: { enum: ["red"] } }, required: ["color"] };
 const long = { type: "string", minLength: 100000 }; // no answer comes to its end
 const tool = {
   type: "function",

@@ -89,15 +89,10 @@ def test_wren_calls_a_tool(real):
 
 @pytest.mark.parametrize("think", [True, False])
 def test_a_schema_holds_the_answer(real, think):
-    schema = {
-        "type": "object",
-        "properties": {"color": {"enum": ["red", "blue"]}},
-        "required": ["color"],
-        "additionalProperties": False,
-    }
+    schema = {"type": "object", "properties": {"color": {"enum": ["red", "blue"]}}, "required": ["color"]}
     body = {"model": "wren", "messages": WHO, "format": schema, "think": think, "stream": False}
     answer = real.client.post("/api/chat", json=body).json()
-    assert json.loads(answer["message"]["content"])["color"] in ("red", "blue")
+    assert json.loads(answer["message"]["content"]) in ({"color": "red"}, {"color": "blue"})
     assert ("thinking" in answer["message"]) is think
 
 
