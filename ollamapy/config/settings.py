@@ -123,7 +123,7 @@ class Settings:
         "OLLAMA_NUM_PARALLEL",
         parse_count,
         "0",
-        "most requests that one model answers at once; 0: as many as its memory holds",
+        "most requests that one model answers at once; 0: as many as suit the machine, on a CPU 32 at most",
     )
     max_queue: int = setting(
         "OLLAMA_MAX_QUEUE", parse_count, "512", "most requests that wait for a model before others are refused"
