@@ -6,6 +6,7 @@ output. Nothing else may be written there, and nothing here can run code when it
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from typing import Literal
 
@@ -96,6 +97,11 @@ class LoadModel(Message, frozen=True):
     devices: list[str] = []
     tensor_split: list[float] = []
     split_mode: Literal["none", "layer", "row", "tensor"] = "layer"
+
+
+def state_prefix(model_file: str) -> str:
+    """Return how the names of the state files of a model begin, of whose first file this is the name."""
+    return hashlib.sha256(model_file.encode()).hexdigest()[:16] + "-"
 
 
 class Measure(Message, frozen=True):

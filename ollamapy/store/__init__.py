@@ -5,6 +5,7 @@ from __future__ import annotations
 from ollamapy.store.blobs import BlobWriter
 from ollamapy.store.capabilities import capabilities
 from ollamapy.store.gojson import encode_go_json, sort_keys
+from ollamapy.store.layout import blob_name
 from ollamapy.store.manifests import (
     CONFIG_TYPE,
     MANIFEST_TYPE,
@@ -56,6 +57,7 @@ __all__ = [
     "Placed",
     "Store",
     "StoredManifest",
+    "blob_name",
     "capabilities",
     "encode_config",
     "encode_go_json",

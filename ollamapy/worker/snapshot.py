@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ollamapy.wire import LoadModel
+from ollamapy.wire import LoadModel, state_prefix
 from ollamapy.worker.cell_state import CellState
 from ollamapy.worker.cells import CellPool
 from ollamapy.worker.llama import Llama
@@ -33,7 +33,8 @@ class Snapshot:
     def __init__(self, load: LoadModel, llama: Llama, clock: Callable[[], float]) -> None:
         self._state = CellState(llama)
         self._clock = clock
-        self._folder = StateFolder(Path(load.state_folder), load.state_bytes)
+        self._model = Path(load.path)
+        self._folder = StateFolder(Path(load.state_folder), load.state_bytes, state_prefix(self._model.name))
         self._made_by = made_by(load, self._state) if load.state_bytes else ""
         self._seen_at: int | None = None
 
@@ -57,9 +58,12 @@ class Snapshot:
         return cells.tree.n_cells
 
     def save(self, cells: CellPool) -> int:
-        """Write the hottest prefixes, as far as bytes and time allow; return the tokens. A failure is only logged."""
+        """Write the hottest prefixes, as far as bytes and time allow; return the tokens. A failure is only logged.
+
+        Of a model that was deleted meanwhile nothing is kept.
+        """
         tree = cells.tree
-        if not self._made_by or tree is None or tree.clock == self._seen_at:
+        if not self._made_by or tree is None or tree.clock == self._seen_at or not self._model.exists():
             return 0
         if tree.n_cells < LEAST_TOKENS or not cells.free_an_id():
             return 0

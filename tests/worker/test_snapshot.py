@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_nothing_new_is_not_written_again(start: Start) -> None:
     second = start()
     assert second.end() == 0
     assert state_file(second).stat().st_ino == before.st_ino
+
+
+def test_of_a_model_that_was_deleted_meanwhile_nothing_is_kept(start: Start, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    first = start()
+    shutil.copy(first.load.path, copy)
+    life = start(path=str(copy))
+    life.answer(START)
+    copy.unlink()
+    assert life.end() == 0
+    assert not Path(life.load.state_folder).exists()
 
 
 def test_t66_files_belong_to_their_owner_alone(start: Start) -> None:
