@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from ollamapy import wire
 from ollamapy.config import chooses_waiting
 from ollamapy.errors import InvalidInputError, OllamapyError
+from ollamapy.worker.cell_state import CellState
 from ollamapy.worker.constraint import Constraint, ConstraintFactory
 from ollamapy.worker.devices import read_devices
 from ollamapy.worker.draft import DraftModel
@@ -24,6 +25,7 @@ from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine, useful_parallel
 from ollamapy.worker.inputs import embed_inputs, read_prompt
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.parking import Parking, usual_bytes
 from ollamapy.worker.pictures import Picture
 from ollamapy.worker.quantize import quantize
 from ollamapy.worker.snapshot import Snapshot
@@ -117,7 +119,15 @@ def main() -> None:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, pulse, waiting)
     else:
         speculator = Speculator(draft, monotonic) if llama.can_cut and load.speculates else None
-        engine = Engine(llama, output.send, monotonic, n_parallel=load.n_parallel, speculator=speculator, retina=eye)
+        engine = Engine(
+            llama,
+            output.send,
+            monotonic,
+            n_parallel=load.n_parallel,
+            speculator=speculator,
+            retina=eye,
+            parking=Parking(CellState(llama), usual_bytes()),
+        )
         _serve(engine, inbox, Snapshot(load, llama, monotonic), pulse, waiting)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from ollamapy.worker.prefixes import Memory, Node, PrefixTree, path_of
+from ollamapy.worker.parking import Parked, Parking
+from ollamapy.worker.prefixes import Memory, Node, PrefixTree, path_of, tokens_to
 from ollamapy.worker.sequence import Sequence
 
 
@@ -13,15 +14,19 @@ class CellPool:
     """The cells of one context, shared by running sequences and by remembered prefixes.
 
     `shares_prefixes` is false for models whose memory can't be cut at a position (recurrent state, sliding windows);
-    their sequences then own all that they compute.
+    their sequences then own all that they compute. `parking` keeps prefixes that lost their cells, if it is given.
     """
 
-    def __init__(self, memory: Memory, n_cells: int, n_seq_max: int, *, shares_prefixes: bool) -> None:
+    def __init__(
+        self, memory: Memory, n_cells: int, n_seq_max: int, *, shares_prefixes: bool, parking: Parking | None = None
+    ) -> None:
         self._memory = memory
         self._free_ids = list(range(n_seq_max - 1, -1, -1))
         self._nodes: dict[Sequence, Node] = {}
         self.n_cells = n_cells
-        self.tree = PrefixTree(memory, self._take_free_id, self._free_ids.append) if shares_prefixes else None
+        self.parking = parking
+        leave = parking.park if parking else lambda _node: None
+        self.tree = PrefixTree(memory, self._take_free_id, self._free_ids.append, leave) if shares_prefixes else None
 
     def __repr__(self) -> str:
         cached = self.tree.n_cells if self.tree else 0
@@ -43,6 +48,7 @@ class CellPool:
 
         A prompt whose log probabilities are wanted is computed as a whole: nobody remembers those.
         """
+        self._recall(sequence)
         if not self.free_an_id():
             return False
         sequence.seq_id = self._free_ids.pop()
@@ -58,6 +64,34 @@ class CellPool:
             return []
         tokens = sequence.tokens[:-1]
         return tokens[: sequence.whole_prefix(tree.match(tokens))] if sequence.pictures else tokens
+
+    def _recall(self, sequence: Sequence) -> None:
+        """Put what is parked of a sequence's prompt back into cells, as far as there is room."""
+        if not self.tree or not self.parking or sequence.is_scored or sequence.is_private:
+            return
+        tokens = sequence.tokens[:-1]
+        while parked := self.parking.find(tokens, self.tree.match(tokens)):
+            self.tree.touch(tokens)
+            if not self.make_room(parked.n_cells) or not self._put_back(self.parking, parked):
+                return
+
+    def recall_all(self) -> None:
+        """Put back what is parked, the newest first, as far as there are free cells. The order of use stays."""
+        if not self.tree or not self.parking:
+            return
+        leaves = sorted((node for node in self.tree.nodes() if not node.children), key=lambda node: node.last_used)
+        used_later = [tokens_to(leaf) for leaf in leaves]
+        newest_first = self.parking.newest_first
+        for parked in sorted(newest_first, key=lambda parked: parked.start):
+            self._put_back(self.parking, parked)
+        for tokens in (*(parked.tokens for parked in reversed(newest_first)), *used_later):
+            self.tree.touch(tokens)
+
+    def _put_back(self, parking: Parking, parked: Parked) -> bool:
+        if not self.plant(parked.tokens, parked.start, lambda seq_id: parking.fill(parked, seq_id)):
+            return False
+        parking.remove(parked)
+        return True
 
     def known_prefix(self, tokens: list[int]) -> int:
         """Return how many leading tokens need not be computed; the last one always must be."""
@@ -82,17 +116,30 @@ class CellPool:
 
     def make_room(self, n_cells: int) -> bool:
         """Drop unused prefixes, least recently used first, until `n_cells` are free. False if that is not enough."""
-        if n_cells > self.n_free and self.tree:
+        if not self.tree or n_cells <= self.n_free:
+            return n_cells <= self.n_free
+        if self.parking is None:
             self.tree.evict(n_cells - self.n_free)
-        return n_cells <= self.n_free
+            return n_cells <= self.n_free
+        while (missing := n_cells - self.n_free) > 0:
+            if not self.tree.evict_end(max(missing, self.parking.piece_cells)):
+                return False
+        return True
 
     def trim(self, most_unused: int) -> None:
         """Drop prefixes that nobody uses beyond so many cells: attention walks over all cells up to the last in use."""
-        if self.tree:
-            used = {node for pinned in self._nodes.values() for node in path_of(pinned)}
-            unused = self.tree.n_cells - sum(len(node.tokens) for node in used)
-            if unused > most_unused:
-                self.tree.evict(unused - most_unused)
+        if self.tree and (beyond := self._n_unused(self.tree) - most_unused) > 0:
+            self.tree.evict(beyond)
+
+    def park_some(self, most_unused: int) -> bool:
+        """Park a piece of what nobody uses beyond so many cells. False where nothing is left to be parked."""
+        if not self.tree or not self.parking or (beyond := self._n_unused(self.tree) - most_unused) <= 0:
+            return False
+        return self.tree.evict_end(min(beyond, self.parking.piece_cells)) > 0
+
+    def _n_unused(self, tree: PrefixTree) -> int:
+        used = {node for pinned in self._nodes.values() for node in path_of(pinned)}
+        return tree.n_cells - sum(len(node.tokens) for node in used)
 
     def plant(self, tokens: list[int], start: int, fill: Callable[[int], bool]) -> bool:
         """Remember `tokens`, whose first `start` are known, once `fill` has filled the cells of the rest."""

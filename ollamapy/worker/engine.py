@@ -15,6 +15,7 @@ from ollamapy.worker.cells import CellPool, committed_cells
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
+from ollamapy.worker.parking import Parking
 from ollamapy.worker.pictures import Picture, Retina
 from ollamapy.worker.plan import Plan, Slice, below_tiles, fill_batch, plan_batch, split, take_turns
 from ollamapy.worker.prefixes import common_prefix
@@ -29,6 +30,7 @@ WORTH_WAITING_TOKENS = 32
 NO_FREE_CELLS = 1
 CPU_STREAMS = 32  # a CPU computes no faster for more at once, and attention walks over the cells of all of them
 KEPT_CONTEXTS, KEPT_SHARE = 2, 8  # unused prefixes keep the cells of two contexts, or one part in eight of the pool
+FEW_UNUSED, UNUSED_SHARE = 256, 16  # beside running requests so many cells, or one part in so many of those in use
 
 
 def useful_parallel(llama: Llama) -> int:
@@ -47,7 +49,7 @@ class Engine:
     """Continuous batching over one `Llama`. `send` receives every message for the parent.
 
     At most `n_parallel` requests run at once; 0 lets in as many as fit, and on a CPU alone no more than it computes
-    efficiently. `speculator` guesses tokens ahead, if it is given.
+    efficiently. `speculator` guesses tokens ahead, and `parking` keeps prefixes without cells on a CPU, if it is given.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Engine:
         speculator: Speculator | None = None,
         publisher: Publisher | None = None,
         retina: Retina | None = None,
+        parking: Parking | None = None,
     ) -> None:
         self._llama = llama
         self._send = send
@@ -79,7 +82,9 @@ class Engine:
             logger.info(
                 "prefixes are not shared, and no tokens guessed: this model's memory can't be cut at a position"
             )
-        self.cells = CellPool(llama, llama.n_ctx, llama.n_seq_max, shares_prefixes=llama.can_cut)
+        self._is_untidy = False
+        parking = parking if self._is_on_cpu else None
+        self.cells = CellPool(llama, llama.n_ctx, llama.n_seq_max, shares_prefixes=llama.can_cut, parking=parking)
 
     def __repr__(self) -> str:
         return f"<Engine {len(self._running)} running, {len(self._waiting)} waiting, {self.cells!r}>"
@@ -174,6 +179,9 @@ class Engine:
             self._learn(plan, self._clock() - started, self._publisher.n_accepted - n_accepted)
             if outputs:
                 self._send(wire.Step(outputs, self.cells_used, self._publisher.n_drafted, self._publisher.n_accepted))
+        if self._is_untidy:
+            few = max(FEW_UNUSED, self.cells_used // UNUSED_SHARE)
+            self._is_untidy = bool(self._running) and self.cells.park_some(few)
 
     # ---- admission and preemption
 
@@ -258,6 +266,7 @@ class Engine:
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
                 return self._with_drafts(plan) if plan.parts else None
+            self.cells.remember(self._running[-1])
             self._preempt()
         return None
 
@@ -268,7 +277,7 @@ class Engine:
         return self._speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
 
     def _preempt(self) -> None:
-        """Free the cells of the youngest sequence; it comes back first and is computed again."""
+        """Free the cells of the youngest sequence; it comes back first, and computes again what was forgotten."""
         youngest = self._running.pop()
         self.preemptions += 1
         logger.info("preempted request %d at %d tokens: no free cells", youngest.id, youngest.n_computed)
@@ -293,7 +302,10 @@ class Engine:
         self.cells.remember(sequence)
         self._running.remove(sequence)
         self._vacate(sequence)
-        self.cells.trim(max(KEPT_CONTEXTS * self._largest_context, self.cells.n_cells // KEPT_SHARE))
+        if self._running and self.cells.parking:
+            self._is_untidy = True  # step by step, so that nobody waits for it
+        else:
+            self.cells.trim(max(KEPT_CONTEXTS * self._largest_context, self.cells.n_cells // KEPT_SHARE))
         sequence.sampler.close()
 
     # ---- decode and sample

@@ -40,12 +40,22 @@ class Node:
 
 
 class PrefixTree:
-    """The tree and its cells. `take_id` returns a free sequence id or None, `give_id` takes one back."""
+    """The tree and its cells. `take_id` returns a free sequence id or None, `give_id` takes one back.
 
-    def __init__(self, memory: Memory, take_id: Callable[[], int | None], give_id: Callable[[int], None]) -> None:
+    `leave` is told of each node that is about to lose its cells.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        take_id: Callable[[], int | None],
+        give_id: Callable[[int], None],
+        leave: Callable[[Node], None] = lambda _node: None,
+    ) -> None:
         self._memory = memory
         self._take_id = take_id
         self._give_id = give_id
+        self._leave = leave
         self._clock = 0
         self.root = Node([], 0, -1, None)
         self.n_cells = 0
@@ -117,6 +127,15 @@ class PrefixTree:
         self._drop(leaf)
         return True
 
+    def evict_end(self, n_cells: int) -> int:
+        """Drop the last `n_cells` of the least recently used leaf, or all that it has; return how many became free."""
+        leaf = self._oldest_leaf()
+        if leaf is None:
+            return 0
+        if len(leaf.tokens) > n_cells:
+            self._split(leaf, leaf.end - n_cells)
+        return self._drop(leaf)
+
     def nodes(self) -> Iterator[Node]:
         """Walk all nodes but the root."""
         stack = list(self.root.children.values())
@@ -180,6 +199,7 @@ class PrefixTree:
         return min(leaves, key=lambda n: n.last_used, default=None)
 
     def _drop(self, leaf: Node) -> int:
+        self._leave(leaf)
         self._memory.remove(leaf.seq_id)
         self._give_id(leaf.seq_id)
         if leaf.parent is not None:
@@ -194,6 +214,12 @@ def path_of(node: Node) -> Iterator[Node]:
     while step is not None and step.parent is not None:
         yield step
         step = step.parent
+
+
+def tokens_to(node: Node) -> list[int]:
+    """Return all tokens from the root to the end of a node."""
+    parts = [step.tokens for step in path_of(node)]
+    return [token for part in reversed(parts) for token in part]
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -65,6 +65,7 @@ class Snapshot:
         tree = cells.tree
         if not self._made_by or tree is None or tree.clock == self._seen_at or not self._model.exists():
             return 0
+        cells.recall_all()
         if tree.n_cells < LEAST_TOKENS or not cells.free_an_id():
             return 0
         deadline = self._clock() + SAVE_SECONDS

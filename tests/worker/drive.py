@@ -8,10 +8,12 @@ from itertools import count
 from pathlib import Path
 
 from ollamapy import wire
+from ollamapy.worker.cell_state import CellState
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.parking import Parked, Parking
 from ollamapy.worker.speculator import Speculator
 
 GREEDY = wire.Sampling(temperature=0.0)
@@ -38,11 +40,27 @@ def ticking() -> Callable[[], float]:
     return lambda: next(ticks) * 0.001
 
 
+class CountedParking(Parking):
+    """Counts the tokens that came back."""
+
+    n_returned = 0
+
+    def fill(self, parked: Parked, seq_id: int) -> bool:
+        self.n_returned += parked.n_cells
+        return super().fill(parked, seq_id)
+
+
 class Driver:
     """An engine with its outputs by request id."""
 
     def __init__(
-        self, llama: Llama, *, n_parallel: int = 0, speculates: bool = False, draft: DraftModel | None = None
+        self,
+        llama: Llama,
+        *,
+        n_parallel: int = 0,
+        speculates: bool = False,
+        draft: DraftModel | None = None,
+        parking_bytes: int = 0,
     ) -> None:
         self.llama = llama
         self.frames: list[wire.Step] = []
@@ -53,7 +71,10 @@ class Driver:
         self.failed: dict[int, wire.Failed] = {}
         clock = ticking()
         speculator = Speculator(draft, clock) if speculates else None
-        self.engine = Engine(llama, self._receive, clock, n_parallel=n_parallel, speculator=speculator)
+        self.parking = CountedParking(CellState(llama), parking_bytes) if parking_bytes else None
+        self.engine = Engine(
+            llama, self._receive, clock, n_parallel=n_parallel, speculator=speculator, parking=self.parking
+        )
         self._ids = count(1)
 
     def _receive(self, message: wire.Message) -> None:

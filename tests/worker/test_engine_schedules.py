@@ -31,7 +31,7 @@ STORY = (
     "a big, red ball. She wanted to play with it, but it was too high."
 )
 TINY, ROOMY = 256, 2048
-MODES = ["one by one", "guessed from the text", "guessed by a draft model"]
+MODES = ["one by one", "guessed from the text", "guessed by a draft model", "with parked prefixes"]
 SCHEDULES_EACH = 40
 SAMPLINGS = [GREEDY, GREEDY, wire.Sampling(seed=11, temperature=0.7)]
 
@@ -60,7 +60,7 @@ def prompts(rng: random.Random) -> list[str]:
 def fresh(llama: Llama, mode: str = MODES[0], small: Llama | None = None) -> Driver:
     llama.forget_all()
     if small is None or mode != MODES[2]:
-        return Driver(llama, speculates=mode == MODES[1])
+        return Driver(llama, speculates=mode == MODES[1], parking_bytes=1 << 22 if mode == MODES[3] else 0)
     small.forget_all()
     return Driver(llama, speculates=True, draft=DraftModel(small, llama))
 
@@ -86,12 +86,13 @@ def play(driver: Driver, rng: random.Random) -> dict[int, tuple[str, wire.Sampli
 @pytest.mark.parametrize("mode", MODES)
 def test_random_schedules_give_the_text_of_each_request_alone(llama: Llama, small: Llama, mode: str) -> None:
     alone: dict[tuple[str, float], str] = {}
-    preemptions = cached = accepted = 0
+    preemptions = cached = accepted = returned = 0
     for seed in range(SCHEDULES_EACH):
         driver = fresh(llama, mode, small)
         wanted = play(driver, random.Random(f"{mode} {seed}"))
         assert not driver.failed
         preemptions += driver.engine.preemptions
+        returned += driver.parking.n_returned if driver.parking else 0
         for request_id, (prompt, sampling, n_tokens) in wanted.items():
             key = (prompt, sampling.temperature)
             if key not in alone:
@@ -105,4 +106,5 @@ def test_random_schedules_give_the_text_of_each_request_alone(llama: Llama, smal
         assert driver.engine.cells_used == 0
     assert cached > 0
     assert (preemptions > 0) == (llama.n_ctx == TINY)
-    assert (accepted > 0) == (mode != MODES[0])
+    assert (accepted > 0) == (mode in MODES[1:3])
+    assert (returned > 0) == (mode == MODES[3] and llama.n_ctx == TINY)

@@ -80,6 +80,10 @@ def test_cells_always_hold_the_tokens_that_the_tree_says(requests: list[list[int
         if world.tree.n_cells > 20:
             world.tree.evict(evict)
             world.check()
+        if world.tree.n_cells > 10 and evict:
+            before = world.tree.n_cells
+            assert world.tree.evict_end(evict) == before - world.tree.n_cells > 0
+            world.check()
     world.tree.evict(1000)
     assert world.memory.cells == []
     assert sorted(world.free) == list(range(n_ids))

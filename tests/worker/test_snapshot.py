@@ -140,6 +140,22 @@ def test_a_pool_that_is_too_small_takes_what_fits(start: Start) -> None:
     assert second.answer(NEXT)[0] == expected
 
 
+def test_prefixes_that_gave_their_cells_to_others_are_kept_as_well(start: Start) -> None:
+    first = start()
+    first.driver = Driver(first.llama, parking_bytes=1 << 24)
+    openings = ("One day,", "Tim had", "The dog", "Lily saw", "A bird")
+    for opening in openings:
+        first.answer(f"{opening} {START}")
+        while opening != "A bird" and first.driver.engine.cells.park_some(0):
+            pass
+    assert first.driver.engine.cells_used < 100
+    assert first.end() > 250
+    second = start()
+    second.driver.engine.cells.tree.evict(1)
+    assert second.answer(f"Tim had {START}")[1] > 20
+    assert second.answer(f"One day, {START}")[1] < 10
+
+
 def test_nothing_new_is_not_written_again(start: Start) -> None:
     first = start()
     first.answer(START)
