@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -46,12 +47,15 @@ async def constraint_of(services: Services, request: AnswerRequest) -> str | Non
     Raises InvalidInputError for one that is malformed or costs too much. The worker compiles it and raises
     InvalidInputError for one that it can't hold an answer to.
     """
-    if request.grammar is None:
-        found, field, is_costly = grammar_of(request.format), "format", is_suspicious(request.format)
-    else:
-        found, field, is_costly = await asyncio.to_thread(grammar_from, request.grammar), request.grammar.field, True
-    if found is not None and is_costly:
-        await _check_cost(services, found, field)
+    if request.grammar is not None:
+        found = await asyncio.to_thread(grammar_from, request.grammar)
+        await _check_cost(services, found, request.grammar.field)
+        return found
+    if request.format is None:
+        return None
+    found = await asyncio.to_thread(grammar_of, request.format)
+    if is_suspicious(request.format):
+        await _check_cost(services, found, "format")
     return found
 
 
@@ -94,11 +98,10 @@ def _escaped(found: re.Match[str]) -> str:
     return {"/": "\\/", "\n": "\\n", "\r": "\\r"}.get(found[0], found[0])
 
 
-def grammar_of(output_format: Json) -> str | None:
-    """Return the grammar of a format (None, "json" or a JSON schema); None where anything may be said."""
-    if output_format is None:
-        return None
+def grammar_of(output_format: Json) -> str:
+    """Return the grammar of a format, "json" or a JSON schema; raises InvalidInputError."""
     schema = ANY_OBJECT if output_format == "json" else output_format
+    _refuse_huge(schema, "format: the JSON schema is")
     try:
         schema = enforced(schema)
         return _encoded({"json_schema": {**schema, "x-guidance": GUIDANCE}}, "format: the JSON schema is")
@@ -113,10 +116,12 @@ async def grammar_of_call(
 
     Where thinking is part of the syntax (Harmony), the grammar lets a model think first that `thinks`.
     """
+    _refuse_huge(tools, "tools: their JSON schemas are")
     found = {mark: await runner.tokenize([Segment(mark)], False) for mark in answer_marks(template_source)}
     tokens = {mark: ids[0] for mark, ids in found.items() if len(ids) == 1}
+    write = partial(required_call, template_source, tools, tokens, CALL_GUIDANCE, thinks=thinks)
     try:
-        grammar = required_call(template_source, tools, tokens, CALL_GUIDANCE, thinks=thinks)
+        grammar = await asyncio.to_thread(write)
     except RecursionError as exc:
         raise InvalidInputError("tools: a JSON schema is nested too deeply") from exc
     encoded = _encoded({"lark_grammar": grammar}, "tools: their JSON schemas are")
@@ -126,7 +131,15 @@ async def grammar_of_call(
 
 
 def _encoded(grammar: Mapping[str, Json], what: str) -> str:
-    encoded = msgspec.json.encode({"grammars": [grammar]})
+    return _refuse_huge({"grammars": [grammar]}, what).decode()
+
+
+def _refuse_huge(schemas: Json, what: str) -> bytes:
+    """Return schemas as JSON; raises InvalidInputError for what is larger than allowed."""
+    try:
+        encoded = msgspec.json.encode(schemas)
+    except RecursionError as exc:
+        raise InvalidInputError(f"{what} nested too deeply") from exc
     if len(encoded) > MAX_SCHEMA_BYTES:
         raise InvalidInputError(f"{what} larger than {MAX_SCHEMA_BYTES} bytes")
-    return encoded.decode()
+    return encoded

@@ -12,9 +12,11 @@ FORMATS = frozenset(
 )
 _VALUES = frozenset(("const", "enum", "default", "examples"))  # JSON of any kind, no schemas
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
-_BESIDE = frozenset(("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef"))
-_COMBINING = frozenset(("not", "if", "dependentSchemas", "unevaluatedProperties"))
 _OTHER_NAMES = frozenset(("additionalProperties", "patternProperties", "propertyNames", "minProperties"))
+_WHOLE = frozenset(("const", "enum"))
+_OF_OBJECTS = _OTHER_NAMES | _WHOLE | {"properties", "required", "maxProperties"}
+_ELSEWHERE = frozenset(("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef"))
+_COMBINING = frozenset(("not", "if", "dependentSchemas", "unevaluatedProperties"))
 
 Schema = Mapping[str, Json]
 
@@ -70,9 +72,11 @@ def _without_notes(schema: Schema) -> Schema:
 
 def _combines(schema: Schema) -> bool:
     """Return whether a value must follow several schemas at once, of which none may close an object."""
-    parts = schema.get("allOf")
-    is_joint = isinstance(parts, list) and len(parts) > 1
-    return is_joint or not _COMBINING.isdisjoint(schema) or ("properties" in schema and not _BESIDE.isdisjoint(schema))
+    parts, elsewhere = schema.get("allOf"), _ELSEWHERE & schema.keys()
+    is_joint = len(elsewhere) > 1 or (isinstance(parts, list) and len(parts) > 1)
+    is_extended = bool(elsewhere) and not _OF_OBJECTS.isdisjoint(schema)
+    is_listed = "properties" in schema and not (_WHOLE | {"patternProperties"}).isdisjoint(schema)
+    return is_joint or is_extended or is_listed or not _COMBINING.isdisjoint(schema)
 
 
 def _closed(schema: Schema) -> Schema:

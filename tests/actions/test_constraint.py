@@ -12,10 +12,6 @@ def schema_of(output_format):
     return grammar["json_schema"]
 
 
-def test_no_format_is_no_grammar():
-    assert grammar_of(None) is None
-
-
 def test_json_means_an_object():
     assert schema_of("json")["type"] == "object"
 
@@ -37,6 +33,12 @@ def test_an_object_takes_no_properties_but_those_that_a_schema_names():
 def test_a_huge_schema_is_refused():
     with pytest.raises(InvalidInputError, match="larger than"):
         grammar_of({"enum": ["x" * 100] * 20_000})
+
+
+def test_a_huge_schema_is_refused_before_its_parts_are_looked_at(monkeypatch):
+    monkeypatch.setattr("ollamapy.actions.constraint.enforced", lambda schema: pytest.fail("looked at"))
+    with pytest.raises(InvalidInputError, match="larger than"):
+        grammar_of({"anyOf": [{}] * 1_000_000})
 
 
 def lark_of(field, text):

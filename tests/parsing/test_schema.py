@@ -78,6 +78,19 @@ def test_an_object_that_may_or_must_have_other_properties_stays(schema: Json) ->
         pytest.param({"allOf": [OPEN, {"properties": {"b": TEXT}}]}, id="all of several"),
         pytest.param({**OPEN, "anyOf": [{"properties": {"b": TEXT}}]}, id="any of several, too"),
         pytest.param({**OPEN, "$ref": "#/$defs/x", "$defs": {"x": {"properties": {"b": TEXT}}}}, id="a reference, too"),
+        pytest.param(
+            {"$ref": "#/$defs/x", "required": ["b"], "$defs": {"x": OPEN}}, id="a reference and what it lacks"
+        ),
+        pytest.param({"allOf": [OPEN], "required": ["a", "b"]}, id="the only one and what it lacks"),
+        pytest.param({"$ref": "#/$defs/x", "allOf": [{"required": ["b"]}], "$defs": {"x": OPEN}}, id="inherited"),
+        pytest.param({"type": "object", "required": ["kind"], "anyOf": [OPEN]}, id="any, with a property of all"),
+        pytest.param({"$ref": "#/$defs/x", "minProperties": 2, "$defs": {"x": OPEN}}, id="a reference, but larger"),
+        pytest.param({"properties": {"a": TEXT}, "const": {"a": "x", "b": 2}}, id="one value"),
+        pytest.param({"properties": {"a": TEXT}, "enum": [{"a": "x", "b": 2}]}, id="some values"),
+        pytest.param(
+            {"properties": {"ab": OPEN}, "patternProperties": {"^a": {"required": ["y"]}}}, id="a pattern, too"
+        ),
+        pytest.param({"anyOf": [OPEN], "oneOf": [{"properties": {"c": TEXT}}]}, id="any of some, one of others"),
         pytest.param({"items": {**OPEN, "not": {"properties": {"a": {"const": "x"}}}}}, id="not"),
         pytest.param({**OPEN, "if": OPEN, "then": {"properties": {"b": TEXT}}}, id="if"),
         pytest.param({**OPEN, "dependentSchemas": {"a": {"properties": {"b": TEXT}}}}, id="dependent"),
