@@ -504,7 +504,7 @@ uninstall() {
         rmdir "$(dirname "$logs")" 2>/dev/null || :
     esac
     [ ! -d "$state" ] || { # known prefixes: what was said to models is in them
-        rm -f "$state"/*.state "$state/key"
+        rm -f "$state"/*.state "$state"/.*.partial "$state/key"
         rmdir "$state" "$(dirname "$state")" 2>/dev/null || :
     }
     say "Removed ollamapy from $prefix."

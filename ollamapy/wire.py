@@ -99,8 +99,8 @@ class LoadModel(Message, frozen=True):
     split_mode: Literal["none", "layer", "row", "tensor"] = "layer"
 
 
-def state_prefix(model_file: str) -> str:
-    """Return how the names of the state files of a model begin, of whose first file this is the name."""
+def state_mark(model_file: str) -> str:
+    """Return what stands in the names of the state files of models that this file is a part of."""
     return hashlib.sha256(model_file.encode()).hexdigest()[:16] + "-"
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from ollamapy.actions.build import check_request, collect_parts, write_model
 from ollamapy.actions.bundled import find_manifest
 from ollamapy.actions.convert import Sources, convert
+from ollamapy.actions.prune import remove_unneeded
 from ollamapy.actions.pull import pull
 from ollamapy.actions.quantize import check_source, parse_type, quantize
 from ollamapy.actions.services import Services
@@ -46,7 +47,7 @@ async def create(services: Services, request: CreateRequest) -> AsyncGenerator[P
     while (step := await asyncio.to_thread(_next, steps)) is not None:
         if step.status == "success":
             if not services.settings.no_prune:
-                await asyncio.to_thread(store.prune, replaced)
+                await asyncio.to_thread(remove_unneeded, services, replaced)
             async with aclosing(translate_new(services, name)) as translating:
                 async for translated in translating:
                     yield translated

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ollamapy.actions.copy import parse_as
-from ollamapy.actions.prune import forget_prompts
+from ollamapy.actions.prune import remove_unneeded
 from ollamapy.actions.services import Services
 from ollamapy.errors import InvalidInputError, ModelNotFoundError, StoreError
 from ollamapy.names import ModelName
@@ -37,4 +37,4 @@ def _delete(services: Services, name: ModelName) -> None:
         logger.warning("deleting %s, whose manifest is damaged: %s", name, exc.message)
         digests = ()
     store.delete_manifest(name)
-    forget_prompts(services.settings.state_dir, store.prune(digests))
+    remove_unneeded(services, digests)

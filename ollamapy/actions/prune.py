@@ -11,8 +11,8 @@ from pathlib import Path
 from ollamapy.actions.services import Services
 from ollamapy.dialects.native import PruneRecord, UnusedRecord
 from ollamapy.names import Digest
-from ollamapy.store import Store, blob_name
-from ollamapy.wire import state_prefix
+from ollamapy.store import blob_name
+from ollamapy.wire import state_mark
 
 YOUNG_SECONDS = 3600  # what was used since may be about to become part of a model
 
@@ -24,27 +24,35 @@ async def prune(services: Services, *, dry_run: bool) -> PruneRecord:
 
     With `dry_run` nothing is removed. Raises StoreError.
     """
-    return await asyncio.to_thread(_prune, services.store, services.settings.state_dir, dry_run=dry_run)
+    return await asyncio.to_thread(_prune, services, dry_run=dry_run)
 
 
-def forget_prompts(folder: Path | None, removed: Iterable[Digest]) -> None:
-    """Delete the known prompts that are kept for models whose weights were removed; a failure is only logged."""
-    if folder is None:
-        return
+def remove_unneeded(services: Services, digests: Iterable[Digest]) -> list[Digest]:
+    """Delete those of these blobs that no model needs, and the prompts that are kept for them; blocks.
+
+    Returns the blobs. Raises StoreError.
+    """
+    removed = services.store.prune(digests)
+    if services.settings.state_dir is not None:
+        _forget_prompts(services.settings.state_dir, removed)
+    return removed
+
+
+def _forget_prompts(folder: Path, removed: Iterable[Digest]) -> None:
     for digest in removed:
-        for path in folder.glob(state_prefix(blob_name(digest)) + "*"):
+        for path in folder.glob(f"*{state_mark(blob_name(digest))}*"):
             try:
                 path.unlink(missing_ok=True)
             except OSError as exc:
                 logger.warning("known prompts of a deleted model stay in %s: %s", path, exc.strerror)
 
 
-def _prune(store: Store, state_folder: Path | None, *, dry_run: bool) -> PruneRecord:
+def _prune(services: Services, *, dry_run: bool) -> PruneRecord:
+    store = services.store
     blobs = dict(store.unused_blobs(older_than=time.time() - YOUNG_SECONDS))
     partials = dict(store.list_partials(older_than=time.time() - YOUNG_SECONDS))
     if not dry_run:
-        removed = store.prune(blobs)
-        forget_prompts(state_folder, removed)
+        removed = remove_unneeded(services, blobs)
         blobs = {digest: blobs[digest] for digest in removed}
         partials = {digest: size for digest, size in partials.items() if store.remove_partial(digest)}
         logger.info("removed %d unused blobs and %d unfinished ones", len(blobs), len(partials))

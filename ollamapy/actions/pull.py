@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ollamapy.actions.build import build_model
 from ollamapy.actions.plan import Plan, find_plan
+from ollamapy.actions.prune import remove_unneeded
 from ollamapy.actions.services import Services
 from ollamapy.actions.translate import translate_new
 from ollamapy.convert import check_layout, find_layout
@@ -61,7 +62,7 @@ async def pull(services: Services, request: TransferRequest) -> AsyncGenerator[P
             if attempt == TRIES:
                 raise
             logger.info("a blob of %s was deleted while it was pulled; fetching it again", name)
-    removed = [] if services.settings.no_prune else await asyncio.to_thread(services.store.prune, replaced)
+    removed = [] if services.settings.no_prune else await asyncio.to_thread(remove_unneeded, services, replaced)
     if removed:
         yield Progress("removing unused layers")
     async with aclosing(translate_new(services, name)) as translating:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,9 @@ def inspect_settings(environ: Mapping[str, str]) -> Reading:
     _check_keys(table, path, problems)
     warnings = (*_strangers(environ), *_loose_file(path, table))
     found["key_files"] = _key_files(environ)
-    found["state_dir"] = found.get("state_dir") or default_state_dir()
+    if not found.get("state_dir"):
+        found["state_dir"] = default_state_dir()
+        values = [replace(v, text=str(found["state_dir"])) if v.key == "state_dir" else v for v in values]
     folder = config_dir(environ)
     found["supervisor"] = _supervisor(environ)
     found["credentials_file"] = folder / "credentials.json" if folder else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from ollamapy.wire import LoadModel, state_prefix
+from ollamapy.wire import LoadModel, state_mark
 from ollamapy.worker.cell_state import CellState
 from ollamapy.worker.cells import CellPool
 from ollamapy.worker.llama import Llama
@@ -20,6 +21,7 @@ logger = logging.getLogger("ollamapy.worker.snapshot")
 SAVE_SECONDS = 1.0
 RESTORE_SECONDS = 2.0
 PIECE_TOKENS = 256
+MOST_ADAPTERS = 8  # names have their limits
 LEAST_TOKENS = 16  # fewer are computed as fast as they are read
 _WITHOUT_EFFECT = (  # of LoadModel: the cells are the same whatever these say, and files are told in another way
     "path", "adapters", "shards", "projector", "n_ctx", "n_batch", "n_seq_max", "n_parallel", "use_mmap", "n_threads",
@@ -33,8 +35,10 @@ class Snapshot:
     def __init__(self, load: LoadModel, llama: Llama, clock: Callable[[], float]) -> None:
         self._state = CellState(llama)
         self._clock = clock
-        self._model = Path(load.path)
-        self._folder = StateFolder(Path(load.state_folder), load.state_bytes, state_prefix(self._model.name))
+        self._files = [Path(path) for path in (load.path, *load.adapters[:MOST_ADAPTERS])]
+        self._loaded = _identities(self._files)
+        marks = "".join(state_mark(path.name) for path in self._files)
+        self._folder = StateFolder(Path(load.state_folder), load.state_bytes, marks)
         self._made_by = made_by(load, self._state) if load.state_bytes else ""
         self._seen_at: int | None = None
 
@@ -63,7 +67,7 @@ class Snapshot:
         Of a model that was deleted meanwhile nothing is kept.
         """
         tree = cells.tree
-        if not self._made_by or tree is None or tree.clock == self._seen_at or not self._model.exists():
+        if not self._made_by or tree is None or tree.clock == self._seen_at or self._is_deleted():
             return 0
         cells.recall_all()
         if tree.n_cells < LEAST_TOKENS or not cells.free_an_id():
@@ -72,11 +76,18 @@ class Snapshot:
         try:
             with self._folder.writer(self._made_by, lambda: self._clock() > deadline) as writer:
                 n_tokens = self._write(cells, tree, writer)
+                if self._is_deleted():
+                    writer.pieces.clear()
+                    return 0
         except OSError as exc:
             logger.warning("known prefixes could not be kept: %s", exc.strerror)
             return 0
         logger.info("kept %d of %d tokens of known prefixes", n_tokens, tree.n_cells)
         return n_tokens
+
+    def _is_deleted(self) -> bool:
+        """Whether a file of the model is gone, also if the same was put in its place since."""
+        return _identities(self._files) != self._loaded
 
     def _plant(self, cells: CellPool, path: list[int], n_new: int, data: memoryview) -> bool:
         start, end = len(path) - n_new, len(path)
@@ -113,6 +124,16 @@ class Snapshot:
 
     def _are_tokens(self, tokens: list[int]) -> bool:
         return bool(tokens) and min(tokens) >= 0 and max(tokens) < self._state.n_vocab
+
+
+def _identities(files: list[Path]) -> list[tuple[int, int, int]]:
+    """Return what tells files from all others, those that were deleted and made again from the same data, too."""
+    found = []
+    for path in files:
+        with suppress(OSError):
+            status = path.stat()
+            found.append((status.st_dev, status.st_ino, status.st_ctime_ns))
+    return found
 
 
 def made_by(load: LoadModel, state: CellState) -> str:

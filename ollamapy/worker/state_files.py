@@ -94,17 +94,17 @@ class StateWriter:
 class StateFolder:
     """A folder of state files; one file takes half of `most_bytes` at most, all of them that much.
 
-    Names are made here alone: the prefix that the model's have, and a digest of what the cells depend on.
+    Names are made here alone: the marks of the model's files, and a digest of what the cells depend on.
     """
 
-    def __init__(self, path: Path, most_bytes: int, prefix: str = "") -> None:
+    def __init__(self, path: Path, most_bytes: int, marks: str = "") -> None:
         self.path = path
         self._most_bytes = most_bytes
-        self._prefix = prefix
+        self._marks = marks
 
     def file_of(self, made_by: str) -> Path:
         """Return where the state of such a worker lies."""
-        return self.path / (self._prefix + hashlib.sha256(made_by.encode()).hexdigest()[:32] + SUFFIX)
+        return self.path / (self._marks + hashlib.sha256(made_by.encode()).hexdigest()[:32] + SUFFIX)
 
     def read(self, made_by: str) -> list[tuple[Piece, memoryview]]:
         """Return the pieces that a worker like this one left, none where there is nothing that can be trusted."""
