@@ -11,6 +11,8 @@ from ollamapy.errors import InvalidDigestError, InvalidNameError
 DEFAULT_HOST = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
 DEFAULT_TAG = "latest"
+BUNDLED = ("wren", "wren-embed")
+"""The models that come with the package: one to talk with, one for embeddings."""
 
 _PARTS = {
     "host": (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}"), "1 to 350 of letters, digits, '_', '-', '.' and ':'"),

@@ -8,13 +8,12 @@ from pathlib import Path
 from ollamapy.actions.build import build_model
 from ollamapy.errors import ModelNotFoundError
 from ollamapy.modelfile import parse_modelfile
-from ollamapy.names import ModelName
+from ollamapy.names import BUNDLED, ModelName
 from ollamapy.options import options_from_parameters
 from ollamapy.store import Store, StoredManifest
 from ollamapy.types import CreateRequest
 
-BUNDLED_NAME = ModelName.parse("wren")
-BUNDLED_EMBEDDER = ModelName.parse("wren-embed")
+BUNDLED_NAME, BUNDLED_EMBEDDER = map(ModelName.parse, BUNDLED)
 _PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = (_PACKAGE / "bundled", _PACKAGE.parent / "modelfiles")  # installed; in a checkout
 

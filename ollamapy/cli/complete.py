@@ -17,6 +17,7 @@ from ollamapy.cli.parsing import BARE_VALUES, CommandModule, make_parser
 from ollamapy.client import Client
 from ollamapy.config import read_settings
 from ollamapy.errors import OllamapyError
+from ollamapy.names import BUNDLED
 from ollamapy.store import Store
 
 Offer = tuple[str, str]
@@ -27,6 +28,8 @@ PATIENCE_SECONDS = 1.0
 FLAGS: Mapping[str, str] = {"--help": "Tell about ollamapy", "--version": "Tell the version"}
 MODEL_WORDS = ("MODEL", "SOURCE", "DESTINATION", "PREFIX")
 OF_LOADED_MODELS = ("stop", "ps")
+OF_STORED_MODELS = ("rm", "push", "update")
+"""Commands that know nothing of a bundled model which was not made yet."""
 VALUES: Mapping[str, Sequence[str]] = {
     "LEVEL": ("true", "false", "low", "medium", "high", "max"),
     "FORMAT": ("json",),
@@ -113,7 +116,10 @@ def _values(argument: argparse.Action, name: str) -> Iterator[Offer]:
     if argument.choices:
         yield from ((str(choice), "") for choice in argument.choices)
     elif argument.metavar in MODEL_WORDS:
-        yield from ((model, "") for model in model_names(are_loaded=name in OF_LOADED_MODELS))
+        models = model_names(are_loaded=name in OF_LOADED_MODELS)
+        if name not in (*OF_LOADED_MODELS, *OF_STORED_MODELS):
+            models += [model for model in BUNDLED if f"{model}:latest" not in models]
+        yield from ((model, "") for model in models)
     elif argument.metavar == "FILE":
         yield FILES
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+from difflib import get_close_matches
 from functools import partial
 
 from ollamapy.cli import render
@@ -21,8 +22,10 @@ from ollamapy.client import Client
 from ollamapy.config import Settings, read_settings
 from ollamapy.dialects.native import ShowRecord
 from ollamapy.errors import ForbiddenError, InvalidInputError, ModelNotFoundError, RegistryError, ServiceError
+from ollamapy.names import BUNDLED
 from ollamapy.types import EmbedRequest, GenerateRequest
 
+ALIKE = 0.7  # how alike names are, of 1, of which one may be meant by the other
 NOT_THERE = "file does not exist"  # how a registry's ignorance is told
 
 
@@ -128,12 +131,20 @@ def find_model(client: Client, model: str, *, insecure: bool) -> ShowRecord:
         try:
             show_transfer(client.pull(model, insecure=insecure))
         except (ForbiddenError, InvalidInputError, RegistryError, ServiceError) as refused:
+            if near := similar_models(client, model):
+                render.note(f"model '{model}' is not here; did you mean {near[0]}?")
             if isinstance(refused, RegistryError | ServiceError) and NOT_THERE not in refused.message:
                 raise
             raise ModelNotFoundError(
                 model, f"{exc.message}; `ollamapy list` shows the models that there are ({refused.message})"
             ) from exc
     return client.show(model)
+
+
+def similar_models(client: Client, model: str) -> list[str]:
+    """Return the models whose names resemble this one, the closest first."""
+    names = {record.name.removesuffix(":latest") for record in client.list().models}
+    return get_close_matches(model, sorted(names.union(BUNDLED)), cutoff=ALIKE)
 
 
 def hold_conversation(chat: Chat, settings: Settings) -> None:

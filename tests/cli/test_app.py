@@ -145,6 +145,13 @@ def test_a_model_that_is_nowhere_can_not_be_run(ollamapy: Command) -> None:
     )
 
 
+def test_a_model_whose_name_resembles_another_is_told_of_it(ollamapy: Command) -> None:
+    for name, meant in {"wern": "wren", "wren-embd": "wren-embed"}.items():
+        done = ollamapy("run", name, "hi")
+        assert done.returncode == 3
+        assert f"model '{name}' is not here; did you mean {meant}?\n" in done.stderr
+
+
 def test_a_model_that_is_missing_is_pulled_and_run(ollamapy: Command, fake: FakeOllama) -> None:
     fake.remote.add("far")
     done = ollamapy("run", "far", "hello there")

@@ -78,9 +78,9 @@ def test_what_fits_is_listed(shell: Screen) -> None:
         (["cp", "wren:latest", "th"], ["thinker:latest"]),
         (["cp", "a", "b", ""], []),
         (["rm", "wren:latest", "th"], ["thinker:latest"]),
-        (["run", "-o", "temperature=0", "W"], ["wren:latest"]),
+        (["run", "-o", "temperature=0", "W"], ["wren:latest", "wren-embed"]),
         (["run", "--keepalive", ""], []),
-        (["run", "--think", "wr"], ["wren:latest"]),
+        (["run", "--think", "wr"], ["wren:latest", "wren-embed"]),
         (["create", "x", "-f", ""], [":files"]),
         (["ls", "--js"], ["--json\tprint JSON as /api/tags answers it"]),
         (["stop", ""], []),
@@ -107,8 +107,11 @@ def test_without_a_daemon_the_names_come_from_the_store_and_none_is_started(olla
         f'"config":{{"mediaType":"application/vnd.docker.container.image.v1+json","digest":"{digest}","size":1}},'
         f'"layers":[{{"mediaType":"{layer["mediaType"]}","digest":"{digest}","size":1}}]}}'
     )
-    done = ollamapy("__complete", "run", "st", OLLAMA_HOST="127.0.0.1:1", OLLAMA_MODELS=str(tmp_path / "models"))
+    nowhere = {"OLLAMA_HOST": "127.0.0.1:1", "OLLAMA_MODELS": str(tmp_path / "models")}
+    done = ollamapy("__complete", "run", "st", **nowhere)
     assert (done.returncode, done.stdout, done.stderr) == (0, "stored:latest\n", "")
+    assert ollamapy("__complete", "run", "wre", **nowhere).stdout == "wren\nwren-embed\n"
+    assert ollamapy("__complete", "rm", "wre", **nowhere).stdout == ""
 
 
 def test_a_bad_setting_does_not_disturb_the_line(ollamapy: Command) -> None:
