@@ -25,9 +25,10 @@ def enforced(schema: Json) -> Json:
     """Return a schema as answers are held to it.
 
     `format` is left out where it only says what a value means, such as `password` or `int32` (source: JSON Schema
-    2020-12, validation, 7.2.1). An object with named properties takes no others unless the schema speaks of others, as
-    in Ollama (llama.cpp common/json-schema.cpp, build_object): a small model would go on to invent some. Schemas
-    that combine several for one value are left open. Raises RecursionError for one that is nested too deeply.
+    2020-12, validation, 7.2.1), and `propertyNames` where any name goes. An object with named properties takes no
+    others unless the schema speaks of others, as in Ollama (llama.cpp common/json-schema.cpp, build_object): a small
+    model would go on to invent some. Schemas that combine several for one value are left open. Raises RecursionError
+    for one that is nested too deeply.
     """
     schema = _each(schema, _without_notes)
     return schema if any(map(_combines, _all(schema))) else _each(schema, _closed)
@@ -64,10 +65,14 @@ def _all(schema: Json) -> Iterator[Schema]:
 
 
 def _without_notes(schema: Schema) -> Schema:
-    named = schema.get("format")
-    if not isinstance(named, str) or named in FORMATS:
+    named, names = schema.get("format"), schema.get("propertyNames")
+    is_note = isinstance(named, str) and named not in FORMATS
+    is_any_name = names in (True, {}, {"type": "string"})
+    if not is_note and not is_any_name:
         return schema
-    return {key: value for key, value in schema.items() if key != "format"}
+    dropped = {"format"} if is_note else set()
+    dropped |= {"propertyNames"} if is_any_name else set()
+    return {key: value for key, value in schema.items() if key not in dropped}
 
 
 def _combines(schema: Schema) -> bool:

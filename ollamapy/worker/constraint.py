@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,13 @@ _LONGEST_REASON = 300
 _SPECIAL = b"\xff"  # llguidance's mark for tokens that text can't produce
 _FEW_TOKENS = 4096
 _NONE = np.empty(0, np.int32)
+_AROUND_SCHEMAS = re.compile(r"at \d+\(\d+\): failed to compile JSON schema: |\n *1 \| start: .*", re.S)
+_IN_OUR_WORDS = {
+    "oneOf constraints are not supported. Enable 'coerce_one_of' option to approximate oneOf with anyOf": (
+        "a value may match several of a oneOf; use anyOf, or let the alternatives exclude each other"
+    ),
+    "Unimplemented keys:": "not supported:",
+}
 _TOO_COMPLEX = "became too complex in mid-answer; simplify its patterns and repetitions"
 
 
@@ -85,8 +93,17 @@ class Constraint:
 
     def _check(self, complaint: str) -> None:
         if self._matcher.is_error():
-            reason = " ".join(self._matcher.get_error().split())[:_LONGEST_REASON]
+            reason = reason_of(self._matcher.get_error(), self._field)
             raise InvalidInputError(f"{self._field}: the grammar {complaint} ({reason})")
+
+
+def reason_of(error: str, field: str) -> str:
+    """Return what llguidance complains of in words that tell the user of a field what to change."""
+    if field == "tools":  # nobody wrote the grammar around their schemas
+        error = _AROUND_SCHEMAS.sub("", error)
+    for theirs, ours in _IN_OUR_WORDS.items():
+        error = error.replace(theirs, ours)
+    return " ".join(error.split())[:_LONGEST_REASON]
 
 
 class ConstraintFactory:

@@ -16,6 +16,13 @@ def test_a_format_that_holds_nobody_to_anything_goes(name: str) -> None:
     assert enforced(schema) == {"anyOf": [{"type": "string"}, {"items": {"minLength": 2}}]}
 
 
+@pytest.mark.parametrize("names", [True, {}, {"type": "string"}])
+def test_what_says_of_names_that_they_are_text_goes(names: Json) -> None:
+    schema: Json = {"type": "object", "propertyNames": names, "additionalProperties": TEXT}
+    assert enforced(schema) == {"type": "object", "additionalProperties": TEXT}
+    assert enforced({"propertyNames": {"pattern": "^a"}}) == {"propertyNames": {"pattern": "^a"}}
+
+
 @pytest.mark.parametrize(
     "schema",
     [
