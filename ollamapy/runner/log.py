@@ -19,12 +19,13 @@ _SHORTAGE = re.compile(
     r"(failed|unable) to (allocate|reserve)|out of memory|insufficient memory|cannot allocate memory|std::bad_alloc",
     re.IGNORECASE,
 )
+_OWN_WARNING = re.compile(rb"WARNING ollamapy\.[\w.]+: (.*)", re.S)
 _CALM = re.compile(r"\s*(INFO|DEBUG)\b")
 _FOLDERS = re.compile(r"(?<![\w./])~?/(?!/)(?:[^\s/'\"]+/)+")
 
 
 class LogTail:
-    """The last 64 KiB of a log; whole lines go to the logger `ollamapy.worker` at debug level."""
+    """The last 64 KiB of a log; its lines go to the logger `ollamapy.worker`, all but our warnings at debug level."""
 
     def __init__(self) -> None:
         self._tail = bytearray()
@@ -34,11 +35,12 @@ class LogTail:
         """Take the next bytes, wherever they were cut."""
         self._tail += data
         del self._tail[:-LOG_TAIL_BYTES]
-        if not _log.isEnabledFor(logging.DEBUG):
-            return
         *lines, rest = (self._line + data).split(b"\n")
         for line in lines:
-            _log.debug("%s", line.decode("utf-8", "replace").rstrip())
+            if own := _OWN_WARNING.match(line):
+                _log.warning("%s", own[1].decode("utf-8", "replace").rstrip())
+            elif _log.isEnabledFor(logging.DEBUG):
+                _log.debug("%s", line.decode("utf-8", "replace").rstrip())
         self._line = rest[-LOG_TAIL_BYTES:]
 
     @property

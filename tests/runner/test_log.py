@@ -16,6 +16,14 @@ def test_the_tail_keeps_the_last_64_kib() -> None:
     assert tail.text.endswith("xend")
 
 
+def test_a_worker_s_own_warnings_are_warnings_of_the_daemon_and_other_lines_are_not(caplog):
+    caplog.set_level("INFO")
+    tail = LogTail()
+    tail.feed(b"llama: WARNING a buffer\nINFO ollamapy.worker.state: fine\nWARNING ollamapy.worker.sta")
+    tail.feed(b"te: known prefixes are ignored\n")
+    assert [(one.levelname, one.message) for one in caplog.records] == [("WARNING", "known prefixes are ignored")]
+
+
 def test_lines_are_logged_whole_wherever_they_were_cut(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "ollamapy.worker")
     tail = LogTail()
