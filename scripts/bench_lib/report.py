@@ -175,6 +175,8 @@ def describe(scenario: Scenario) -> str:
     text += f", {scenario.requests} x {scenario.num_predict} tokens each, prompts of {scenario.prompt_words} words"
     if scenario.shared_words:
         text += f" behind {scenario.shared_words} shared ones"
+    if scenario.grown_words:
+        text += f", each with {scenario.grown_words} more than the last"
     if scenario.is_constrained:
         text += ", held to a JSON schema"
     if scenario.long_clients:

@@ -50,7 +50,8 @@ class Scenario:
     """Clients that each send `requests` prompts, one after the other.
 
     A prompt is `shared_words` words that all prompts of the run begin with and `prompt_words` of its own. The last
-    `long_clients` clients come `long_delay_seconds` later, with `long_words` words of their own instead.
+    `long_clients` clients come `long_delay_seconds` later, with `long_words` words of their own instead. With
+    `grown_words` a client's next prompt is its last one with so many words more.
     """
 
     name: str
@@ -62,17 +63,18 @@ class Scenario:
     long_clients: int = 0
     long_words: int = 0
     long_delay_seconds: float = 0.0
+    grown_words: int = 0
     is_constrained: bool = False
 
     @property
     def is_uniform(self) -> bool:
         """Return whether all clients do the same, with nothing in common."""
-        return not self.shared_words and not self.long_clients and not self.is_constrained
+        return not (self.shared_words or self.long_clients or self.grown_words or self.is_constrained)
 
     @property
     def context_tokens(self) -> int:
         """Return a context length that holds its longest prompt (a word is two tokens at most) and answer."""
-        words = self.shared_words + max(self.prompt_words, self.long_words)
+        words = self.shared_words + max(self.prompt_words, self.long_words) + (self.requests - 1) * self.grown_words
         return -(-(2 * words + self.num_predict) // 256) * 256
 
 
@@ -89,6 +91,7 @@ SCENARIOS = {
         Scenario("128", clients=128, num_predict=64),
         Scenario("shared", clients=8, requests=2, prompt_words=16, shared_words=600, num_predict=32),
         Scenario("mixed", clients=5, num_predict=256, long_clients=1, long_words=6000, long_delay_seconds=8.0),
+        Scenario("agents", clients=32, requests=3, prompt_words=200, grown_words=40, num_predict=32),
         Scenario("json", clients=4, is_constrained=True),  # beside "4", which is the same in free text
     )
 }
@@ -99,14 +102,20 @@ def make_prompts(scenario: Scenario, seed: str) -> list[list[Prompt]]:
     source = random.Random(f"{scenario.name} {seed}")
     shared = source.choices(WORDS, k=scenario.shared_words)
 
-    def make_one(client: int, request: int) -> Prompt:
+    def make_all(client: int) -> list[Prompt]:
         is_long = client >= scenario.clients - scenario.long_clients
-        own = source.choices(WORDS, k=scenario.long_words if is_long else scenario.prompt_words)
-        delay = scenario.long_delay_seconds if is_long and request == 0 else 0.0
-        schema = RECORDS if scenario.is_constrained else None
-        return Prompt(" ".join(shared + own), scenario.num_predict, delay, schema)
+        before: list[str] = []
+        prompts = []
+        for request in range(scenario.requests):
+            n_words = scenario.long_words if is_long else scenario.grown_words if before else scenario.prompt_words
+            own = before + source.choices(WORDS, k=n_words)
+            before = own if scenario.grown_words else []
+            delay = scenario.long_delay_seconds if is_long and request == 0 else 0.0
+            schema = RECORDS if scenario.is_constrained else None
+            prompts.append(Prompt(" ".join(shared + own), scenario.num_predict, delay, schema))
+        return prompts
 
-    return [[make_one(client, request) for request in range(scenario.requests)] for client in range(scenario.clients)]
+    return [make_all(client) for client in range(scenario.clients)]
 
 
 def make_requests(prompts: list[list[Prompt]], form: Callable[[Prompt, int], Request]) -> list[list[Request]]:

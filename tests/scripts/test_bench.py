@@ -97,6 +97,14 @@ def test_prompts_are_equal_for_every_server_and_new_in_every_round() -> None:
     assert len(everyone) == 1
 
 
+def test_agents_go_on_with_their_prompts() -> None:
+    scenario = SCENARIOS["agents"]
+    texts = [[prompt.text.split() for prompt in client] for client in make_prompts(scenario, "1")]
+    assert {tuple(map(len, client)) for client in texts} == {(200, 240, 280)}
+    assert all(later[: len(earlier)] == earlier for client in texts for earlier, later in pairwise(client))
+    assert len({tuple(client[0]) for client in texts}) == scenario.clients
+
+
 def test_plan_survives_its_way_to_the_load_process() -> None:
     text = '{"host": "h", "port": 1, "clients": [[{"path": "/p", "body": "b", "delay_seconds": 0.5}]]}'
     assert plan_from_json(text) == Plan("h", 1, [[Request("/p", "b", 0.5)]])
