@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Literal
 
 from ollamapy.errors import OptionError
@@ -119,7 +120,9 @@ def parse_parameter(name: str, text: str) -> Json:
     """
     rule = RULES.get(name)
     if rule is None:
-        raise OptionError(name, f"unknown parameter '{_shown(name)}'; known are {', '.join(sorted(RULES))}")
+        near = get_close_matches(name.lower(), RULES, n=1)
+        told = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(RULES))}"
+        raise OptionError(name, f"unknown parameter '{_shown(name)}'; {told}")
     if rule.kind == "array":
         _stops(name, [text], rule)
         return text

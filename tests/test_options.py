@@ -147,7 +147,8 @@ def test_converts_parameter_text(name: str, text: str, value: Json) -> None:
         ("temperature", "nan", "invalid float value [nan]"),
         ("temperature", "1_0", "invalid float value [1_0]"),
         ("use_mmap", "yes", "invalid bool value [yes]"),
-        ("num_ctxx", "1", "unknown parameter 'num_ctxx'"),
+        ("num_ctxx", "1", "unknown parameter 'num_ctxx'; did you mean 'num_ctx'?"),
+        ("heat", "1", "unknown parameter 'heat'; known are draft_num_predict, "),
         ("top_p", "2", 'option "top_p" can\'t be 2.0'),
     ],
 )
