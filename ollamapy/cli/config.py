@@ -69,8 +69,11 @@ def check(reading: Reading) -> None:
     for warning in reading.warnings:
         render.note(f"Warning: {warning}")
     refuse(reading.problems)
-    is_there = reading.path is not None and reading.path.exists()
-    render.line(f"{reading.path} is right" if is_there else "the environment is right; there is no configuration file")
+    verdict = "has no errors" if reading.warnings else "is right"
+    if reading.path is not None and reading.path.exists():
+        render.line(f"{reading.path} {verdict}")
+    else:
+        render.line(f"the environment {verdict}; there is no configuration file")
 
 
 def refuse(problems: tuple[ConfigError, ...]) -> None:

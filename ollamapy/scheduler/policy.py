@@ -229,9 +229,9 @@ class _Plan:
         if isinstance(found, Placement):
             self._machine = self._machine and self._machine.without(found.device_bytes, found.host_bytes)
             self._begun.append(spec.placed(found))
-            self.decisions.append(Load(self._begun[-1], f"a request needs it; {found.reason}"))
+            self.decisions.append(Load(self._begun[-1], f"a request asked for it; {found.reason}"))
         else:
-            self.decisions.append(Load(spec, "a request needs it"))
+            self.decisions.append(Load(spec, "a request asked for it"))
 
     # ---- room
 

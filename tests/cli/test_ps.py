@@ -8,7 +8,7 @@ def test_ps_tells_why(ollamapy: Command, fake: FakeOllama) -> None:
     for name in ("old", "new"):
         fake.add(name)
     fake.load("old", state="stopping", reason="evicted for new, which needs memory")
-    fake.load("new", state="loading", progress=0.5, reason="a request needs it")
+    fake.load("new", state="loading", progress=0.5, reason="a request asked for it")
     fake.waiting = [{"model": "third", "seconds": 2.0, "reason": "memory is in use by old"}]
     lines = ollamapy("ps", "--why").stdout.splitlines()
     assert [line.split("    ")[0] for line in lines] == ["NAME", "old", "new", "third"]

@@ -647,7 +647,7 @@ async def test_a_model_is_placed_once_the_machine_is_measured() -> None:
     assert (waiting.name, waiting.reason) == ("a", "free memory is being measured")
     await stage.measured()
     assert stage.runners[0].spec.load.devices == ["X0"]
-    assert [line.reason for line in stage.scheduler.loaded()] == ["a request needs it; all layers on X0"]
+    assert [line.reason for line in stage.scheduler.loaded()] == ["a request asked for it; all layers on X0"]
     assert [request.reason for request in stage.scheduler.waiting()] == ["the model is loading"]
     await stage.finish_load()
     assert caller.lease.num_ctx == 4096

@@ -97,7 +97,7 @@ def test_a_daemon_whose_workers_do_not_start_is_not_ready(tmp_path):
 def test_a_loaded_model_says_why_it_is_there(small):
     small.client.post("/api/generate", json={"model": "wren", "prompt": "x", "stream": False})
     (line,) = small.client.get("/api/ps").json()["models"]
-    assert line["reason"] == "a request needs it; all layers on FAKE0"
+    assert line["reason"] == "a request asked for it; all layers on FAKE0"
     assert small.client.get("/api/ps").json().get("waiting", []) == []
 
 
