@@ -70,7 +70,8 @@ class LoadModel(Message, frozen=True):
     model for `Embed` instead of `Generate`. -1 and None leave a choice to llama.cpp. `shards` are all files of a split
     model in order, `path` the first of them; empty for a whole one. `projector` encodes images, "" where there is none.
     Tokens are guessed ahead if `speculates`, from earlier text and by the model in the file `draft`, if there is one.
-    Prefixes outlive the worker in `state_folder`, which holds `state_bytes` at most; 0 keeps none. `devices` are the
+    Prefixes outlive the worker in `state_folder`, which holds `state_bytes` at most; 0 keeps none. Those that make room
+    in the KV cache take `parking_bytes` of the host's memory at most. `devices` are the
     accelerators that may be used, by ggml's names, empty for llama.cpp's own choice; `main_gpu` and `tensor_split`, the
     shares of each, count in them.
     """
@@ -94,6 +95,7 @@ class LoadModel(Message, frozen=True):
     speculates: bool = True
     state_folder: str = ""
     state_bytes: int = 0
+    parking_bytes: int = 0
     devices: list[str] = []
     tensor_split: list[float] = []
     split_mode: Literal["none", "layer", "row", "tensor"] = "layer"

@@ -15,6 +15,7 @@ from ollamapy.actions.services import Services
 from ollamapy.actions.translate import loadable
 from ollamapy.config import Settings
 from ollamapy.gguf import Header
+from ollamapy.scheduler.memory import total_memory_bytes
 from ollamapy.scheduler.placement import SplitMode, Wish
 from ollamapy.scheduler.spec import LoadSpec, model_key
 from ollamapy.types import Chunk, Final, Options
@@ -22,6 +23,7 @@ from ollamapy.types import Chunk, Final, Options
 EMBED_BATCH = 2048  # an input is computed as a whole, so no input can be longer than the batch
 MOST_EMBED_BATCH = 8192  # what num_batch may raise it to: compute buffers grow with its square
 EMBED_SEQUENCES = 64
+PARKING_SHARE = 16  # one part in so many of the host's memory keeps prefixes that make room in a model's KV cache
 MOST_SEQUENCES = 256  # running requests and remembered prefixes; the worker knows whether its model can have as many
 
 
@@ -67,6 +69,7 @@ def load_message(header: Header, options: Options, settings: Settings) -> wire.L
         kv_cache_type=settings.kv_cache_type,
         state_folder="" if settings.state_dir is None else str(settings.state_dir),
         state_bytes=0 if settings.state_dir is None else settings.state_bytes,
+        parking_bytes=total_memory_bytes() // PARKING_SHARE,
         speculates=settings.speculative,
         tensor_split=list(wish.tensor_split),
         split_mode=wish.split_mode,

@@ -25,7 +25,7 @@ from ollamapy.worker.embedding import EmbeddingEngine
 from ollamapy.worker.engine import Engine, useful_parallel
 from ollamapy.worker.inputs import embed_inputs, read_prompt
 from ollamapy.worker.llama import Llama
-from ollamapy.worker.parking import Parking, usual_bytes
+from ollamapy.worker.parking import Parking
 from ollamapy.worker.pictures import Picture
 from ollamapy.worker.quantize import quantize
 from ollamapy.worker.snapshot import Snapshot
@@ -126,7 +126,7 @@ def main() -> None:
             n_parallel=load.n_parallel,
             speculator=speculator,
             retina=eye,
-            parking=Parking(CellState(llama), usual_bytes()),
+            parking=Parking(CellState(llama), load.parking_bytes) if load.parking_bytes else None,
         )
         _serve(engine, inbox, Snapshot(load, llama, monotonic), pulse, waiting)
 

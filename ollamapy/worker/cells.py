@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from ollamapy.worker.parking import Parked, Parking
-from ollamapy.worker.prefixes import Memory, Node, PrefixTree, path_of, tokens_to
+from ollamapy.worker.parking import Parking
+from ollamapy.worker.prefixes import Memory, Node, PrefixTree, path_of
 from ollamapy.worker.sequence import Sequence
 
 
@@ -70,28 +70,38 @@ class CellPool:
         if not self.tree or not self.parking or sequence.is_scored or sequence.is_private:
             return
         tokens = sequence.tokens[:-1]
-        while parked := self.parking.find(tokens, self.tree.match(tokens)):
-            self.tree.touch(tokens)
-            if not self.make_room(parked.n_cells) or not self._put_back(self.parking, parked):
+        while True:
+            node, n_known = self.tree.descend(tokens)
+            parked = self.parking.find(node, n_known, tokens)
+            if parked is None:
+                return
+            self.tree.pin(node)
+            is_back = self._put_back(self.tree, self.parking, parked, tokens[: parked.start] + parked.tokens)
+            self.tree.release(node)
+            if not is_back:
                 return
 
-    def recall_all(self) -> None:
-        """Put back what is parked, the newest first, as far as there are free cells. The order of use stays."""
-        if not self.tree or not self.parking:
-            return
-        leaves = sorted((node for node in self.tree.nodes() if not node.children), key=lambda node: node.last_used)
-        used_later = [tokens_to(leaf) for leaf in leaves]
-        newest_first = self.parking.newest_first
-        for parked in sorted(newest_first, key=lambda parked: parked.start):
-            self._put_back(self.parking, parked)
-        for tokens in (*(parked.tokens for parked in reversed(newest_first)), *used_later):
-            self.tree.touch(tokens)
+    def _put_back(self, tree: PrefixTree, parking: Parking, parked: Node, tokens: list[int]) -> bool:
+        parking.take(parked)  # or making room might take it
+        is_back = self.make_room(len(parked.tokens)) and self.plant(
+            tokens, parked.start, lambda seq_id: parking.fill(parked, seq_id)
+        )
+        if is_back:
+            alive, _ = tree.descend(tokens)
+            parking.settle(parked, alive)
+        else:
+            parking.put_back(parked)
+        return is_back
 
-    def _put_back(self, parking: Parking, parked: Parked) -> bool:
-        if not self.plant(parked.tokens, parked.start, lambda seq_id: parking.fill(parked, seq_id)):
-            return False
-        parking.remove(parked)
-        return True
+    def could_take(self, sequence: Sequence, n_more: int) -> bool:
+        """Whether there is room for a sequence and so many cells more, if all that nobody uses were given up."""
+        used = self._nodes_in_use()
+        n_in_use = sum(len(node.tokens) for node in used)
+        n_shared = 0
+        if self.tree:
+            node, n_known = self.tree.descend(sequence.tokens[:-1])
+            n_shared = max((min(step.end, n_known) for step in path_of(node) if step in used), default=0)
+        return len(sequence.tokens) - n_shared + n_more <= self.n_cells - self.n_private - n_in_use
 
     def known_prefix(self, tokens: list[int]) -> int:
         """Return how many leading tokens need not be computed; the last one always must be."""
@@ -116,30 +126,38 @@ class CellPool:
 
     def make_room(self, n_cells: int) -> bool:
         """Drop unused prefixes, least recently used first, until `n_cells` are free. False if that is not enough."""
-        if not self.tree or n_cells <= self.n_free:
-            return n_cells <= self.n_free
-        if self.parking is None:
-            self.tree.evict(n_cells - self.n_free)
-            return n_cells <= self.n_free
-        while (missing := n_cells - self.n_free) > 0:
-            if not self.tree.evict_end(max(missing, self.parking.piece_cells)):
-                return False
-        return True
+        return n_cells <= self.n_free or self._evict(n_cells - self.n_free)
 
     def trim(self, most_unused: int) -> None:
         """Drop prefixes that nobody uses beyond so many cells: attention walks over all cells up to the last in use."""
-        if self.tree and (beyond := self._n_unused(self.tree) - most_unused) > 0:
-            self.tree.evict(beyond)
+        if (beyond := self._n_unused - most_unused) > 0:
+            self._evict(beyond)
 
     def park_some(self, most_unused: int) -> bool:
         """Park a piece of what nobody uses beyond so many cells. False where nothing is left to be parked."""
-        if not self.tree or not self.parking or (beyond := self._n_unused(self.tree) - most_unused) <= 0:
+        if not self.tree or not self.parking or (beyond := self._n_unused - most_unused) <= 0:
             return False
         return self.tree.evict_end(min(beyond, self.parking.piece_cells)) > 0
 
-    def _n_unused(self, tree: PrefixTree) -> int:
-        used = {node for pinned in self._nodes.values() for node in path_of(pinned)}
-        return tree.n_cells - sum(len(node.tokens) for node in used)
+    def _evict(self, n_cells: int) -> bool:
+        """Drop unused prefixes of so many cells, in pieces where they are parked. False if there are not so many."""
+        if not self.tree:
+            return False
+        if not self.parking:
+            return self.tree.evict(n_cells) >= n_cells
+        while n_cells > 0:
+            if not (freed := self.tree.evict_end(self.parking.piece_cells)):
+                return False
+            n_cells -= freed
+        return True
+
+    @property
+    def _n_unused(self) -> int:
+        """Cells of prefixes that no running sequence uses."""
+        return (self.tree.n_cells if self.tree else 0) - sum(len(node.tokens) for node in self._nodes_in_use())
+
+    def _nodes_in_use(self) -> set[Node]:
+        return {node for pinned in self._nodes.values() for node in path_of(pinned)}
 
     def plant(self, tokens: list[int], start: int, fill: Callable[[int], bool]) -> bool:
         """Remember `tokens`, whose first `start` are known, once `fill` has filled the cells of the rest."""

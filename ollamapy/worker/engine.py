@@ -171,17 +171,27 @@ class Engine:
         if self._retina is not None:
             self._look(self._retina)
         plan = self._plan()
-        if plan is None:
-            return
+        if plan is not None:
+            self._run(plan)
+        if self._is_untidy:
+            self._tidy()
+
+    def _run(self, plan: Plan) -> None:
         started, n_accepted = self._clock(), self._publisher.n_accepted
         if self._decode(plan):
             outputs = self._sample(plan)
             self._learn(plan, self._clock() - started, self._publisher.n_accepted - n_accepted)
             if outputs:
                 self._send(wire.Step(outputs, self.cells_used, self._publisher.n_drafted, self._publisher.n_accepted))
-        if self._is_untidy:
+
+    def _tidy(self) -> None:
+        """Leave few cells to what nobody uses: beside running requests a piece a step, so that nobody waits for it."""
+        if self._running and self.cells.parking:
             few = max(FEW_UNUSED, self.cells_used // UNUSED_SHARE)
-            self._is_untidy = bool(self._running) and self.cells.park_some(few)
+            self._is_untidy = self.cells.park_some(few)
+        else:
+            self.cells.trim(max(KEPT_CONTEXTS * self._largest_context, self.cells.n_cells // KEPT_SHARE))
+            self._is_untidy = False
 
     # ---- admission and preemption
 
@@ -203,10 +213,16 @@ class Engine:
         self._waiting.extendleft(reversed(held))
 
     def _open(self, sequence: Sequence) -> bool:
-        """Take the known prefix first, so that making room for the rest can't drop it."""
+        """Take the known prefix first, so that making room for the rest can't drop it.
+
+        Nothing is moved for a sequence that can't come in now.
+        """
+        n_more = RESERVED_CELLS + committed_cells(self._running)
+        if self._running and not self.cells.could_take(sequence, n_more):
+            return False
         if not self.cells.open(sequence):
             return False
-        if self.cells.make_room(sequence.n_left + RESERVED_CELLS + committed_cells(self._running)) or not self._running:
+        if self.cells.make_room(sequence.n_left + n_more) or not self._running:
             return True
         self.cells.close(sequence)
         return False
@@ -240,6 +256,7 @@ class Engine:
         if sequence is None or picture is None:
             return
         while not self.cells.make_room(picture.n_tokens):
+            self.cells.remember(self._running[-1])
             self._preempt()
             if sequence not in self._running:
                 return
@@ -302,10 +319,7 @@ class Engine:
         self.cells.remember(sequence)
         self._running.remove(sequence)
         self._vacate(sequence)
-        if self._running and self.cells.parking:
-            self._is_untidy = True  # step by step, so that nobody waits for it
-        else:
-            self.cells.trim(max(KEPT_CONTEXTS * self._largest_context, self.cells.n_cells // KEPT_SHARE))
+        self._is_untidy = True
         sequence.sampler.close()
 
     # ---- decode and sample

@@ -1,26 +1,26 @@
 """Known prefixes that gave up their KV cells: the content is kept in memory, and put back when a prompt asks for it.
 
-A copy of cells is read and written at the speed of memory, a hundred times faster than they are computed.
+Cells are copied many times faster than they are computed. A parked node hangs in the prefix tree where it was, without
+cells; what is below it is parked, too.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from ollamapy.worker.prefixes import Node, common_prefix, tokens_to
+from ollamapy.worker.prefixes import Node, common_prefix, path_of
 
-LEAST_TOKENS = 16  # fewer are computed as fast
-MOST_PREFIXES = 1024  # a prompt is compared with each
-MEMORY_SHARE = 16  # one part in so many of the machine's memory
-PIECE_BYTES = 16 << 20  # copied in a few milliseconds
+WORTHWHILE_TOKENS = 16  # of a parked node that a prompt leaves in the middle
+PIECE_BYTES = 4 << 20  # copied without a pause that streams would notice
 FIRST_PIECE_CELLS = 64  # while it is not known what a cell takes
 
 
 class Content(Protocol):
     """The content of cells. `ollamapy.worker.cell_state.CellState` has it."""
+
+    def size_bytes(self, seq_id: int) -> int:
+        """Return how many bytes `read` would give."""
 
     def read(self, seq_id: int) -> bytearray:
         """Return that of all cells of a sequence, empty where it can't be had."""
@@ -29,79 +29,112 @@ class Content(Protocol):
         """Give an unused sequence cells at positions [start, end) with what `read` gave. False if that fails."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parked:
-    """The content of the cells of `tokens[start:]`; those of the tokens before are elsewhere."""
-
-    tokens: list[int]
-    start: int
-    data: bytearray
-
-    @property
-    def n_cells(self) -> int:
-        """How many cells it takes."""
-        return len(self.tokens) - self.start
-
-
 class Parking:
-    """Takes at most `most_bytes`; what was parked first goes first."""
+    """Takes at most `most_bytes`; what was parked first goes first, so that a node never goes before those below it.
 
-    def __init__(self, content: Content, most_bytes: int) -> None:
+    `piece_cells` is how many cells take `piece_bytes`, as far as that is known.
+    """
+
+    def __init__(self, content: Content, most_bytes: int, piece_bytes: int = PIECE_BYTES) -> None:
         self._content = content
-        self._most_bytes = most_bytes
-        self._parked: list[Parked] = []
+        self._most_bytes, self._piece_bytes = most_bytes, piece_bytes
+        self._nodes: dict[Node, None] = {}  # in the order in which they came
         self.n_bytes = 0
-        self.piece_cells = FIRST_PIECE_CELLS  # what is copied at once without a noticeable pause
+        self.piece_cells = FIRST_PIECE_CELLS
 
     def __repr__(self) -> str:
-        return f"<Parking {len(self._parked)} prefixes, {self.n_bytes} bytes>"
+        return f"<Parking {len(self._nodes)} nodes, {self.n_bytes} bytes>"
 
     @property
-    def newest_first(self) -> list[Parked]:
-        """All of them."""
-        return self._parked[::-1]
+    def n_tokens(self) -> int:
+        """How many cells all that is parked would take."""
+        return sum(len(node.tokens) for node in self._nodes)
 
-    def park(self, node: Node) -> None:
-        """Keep the content of a node's cells. Pictures are not kept: they take other positions than tokens."""
-        tokens = tokens_to(node)
-        if min(tokens) < 0:
-            return
-        data = self._content.read(node.seq_id)
-        if not data or len(data) > self._most_bytes:
-            return
-        self.piece_cells = max(PIECE_BYTES * len(node.tokens) // len(data), 1)
-        for known in [parked for parked in self._parked if (parked.start, parked.tokens) == (node.start, tokens)]:
-            self.remove(known)
-        self._parked.append(Parked(tokens, node.start, data))
-        self.n_bytes += len(data)
-        while self.n_bytes > self._most_bytes or len(self._parked) > MOST_PREFIXES:
-            self.remove(self._parked[0])
+    def park(self, leaf: Node) -> None:
+        """Keep a leaf of the tree that is about to lose its cells, with what is parked below it.
 
-    def find(self, tokens: Sequence[int], n_known: int) -> Parked | None:
-        """Return what carries on best behind the first `n_known` of these tokens, None where little is won."""
-        best, most = None, n_known + LEAST_TOKENS - 1
-        if len(tokens) <= most:
-            return None
-        for parked in self._parked:
-            if parked.start <= n_known < len(parked.tokens) and parked.tokens[n_known] == tokens[n_known]:
-                shared = common_prefix(parked.tokens, tokens)
-                if shared > most:
-                    best, most = parked, shared
+        What is larger than the whole room is not kept, and no text behind pictures: they take other positions.
+        """
+        size = self._content.size_bytes(leaf.seq_id)
+        fits = 0 < size <= self._most_bytes and all(min(step.tokens) >= 0 for step in path_of(leaf))
+        data = self._content.read(leaf.seq_id) if fits else bytearray()
+        if leaf.parent is None or not data:
+            for below in list(leaf.parked):
+                self.forget(below)
+            return
+        self.piece_cells = max(self._piece_bytes * len(leaf.tokens) // size, 1)
+        node = Node(leaf.tokens, leaf.start, -1, leaf.parent, last_used=leaf.last_used, data=data)
+        for twin in [other for other in leaf.parent.parked if other.tokens == leaf.tokens]:
+            self._take_out(twin)
+            _hand_over(twin, node)
+        _hand_over(leaf, node)
+        self._put_in(node)
+        while self.n_bytes > self._most_bytes:
+            self.forget(next(iter(self._nodes)))
+
+    def find(self, node: Node, n_known: int, tokens: Sequence[int]) -> Node | None:
+        """Return the parked node that carries on best behind the first `n_known` of these tokens, which end in `node`.
+
+        One that the prompt leaves in the middle must be worth it.
+        """
+        best, most = None, n_known
+        for step in (*path_of(node), _root_of(node)):
+            if step.end > n_known or not step.parked:
+                continue
+            rest = tokens[step.end :]
+            for parked in step.parked:
+                if rest and parked.tokens[0] == rest[0]:
+                    shared = step.end + common_prefix(parked.tokens, rest)
+                    is_whole = shared == parked.end
+                    if shared > most and (is_whole or shared >= n_known + WORTHWHILE_TOKENS):
+                        best, most = parked, shared
         return best
 
-    def fill(self, parked: Parked, seq_id: int) -> bool:
-        """Give an unused sequence the cells of a parked prefix. False if that fails."""
-        return self._content.write(seq_id, parked.start, len(parked.tokens), memoryview(parked.data))
+    def take(self, node: Node) -> Node:
+        """Take a node out, for its cells to be filled; give it to `put_back` or to `settle`."""
+        self._take_out(node)
+        return node
 
-    def remove(self, parked: Parked) -> None:
-        """Forget one of them."""
-        self._parked.remove(parked)
-        self.n_bytes -= len(parked.data)
+    def put_back(self, node: Node) -> None:
+        """Keep a node on that was taken."""
+        self._put_in(node)
+
+    def settle(self, node: Node, alive: Node) -> None:
+        """Let what is parked below a node that was taken hang below the one that has its cells now."""
+        _hand_over(node, alive)
+
+    def fill(self, node: Node, seq_id: int) -> bool:
+        """Give an unused sequence the cells of a parked node. False if that fails."""
+        return node.data is not None and self._content.write(seq_id, node.start, node.end, memoryview(node.data))
+
+    def forget(self, node: Node) -> None:
+        """Give up a node and what is below it."""
+        for below in list(node.parked):
+            self.forget(below)
+        self._take_out(node)
+
+    def _put_in(self, node: Node) -> None:
+        if node.parent is not None:
+            node.parent.parked.append(node)
+        self._nodes[node] = None
+        self.n_bytes += len(node.data or b"")
+
+    def _take_out(self, node: Node) -> None:
+        if node.parent is not None:
+            node.parent.parked.remove(node)
+        del self._nodes[node]
+        self.n_bytes -= len(node.data or b"")
 
 
-def usual_bytes() -> int:
-    """Return how much of this machine's memory a worker may take for it; 0 where the system does not tell its size."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
-    except (OSError, ValueError):
-        return 0
+def _hand_over(source: Node, target: Node) -> None:
+    """Let what is parked below one node hang below another that ends at the same position."""
+    for below in source.parked:
+        below.parent = target
+    target.parked += source.parked
+    source.parked = []
+
+
+def _root_of(node: Node) -> Node:
+    while node.parent is not None:
+        node = node.parent
+    return node

@@ -23,7 +23,10 @@ class Memory(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """`tokens` at positions [start, start + len(tokens)), held by `seq_id`. The root is empty and has no cells."""
+    """`tokens` at positions [start, start + len(tokens)), held by `seq_id`. The root is empty and has no cells.
+
+    Nodes in `parked` follow like children, but have no cells: `data` is the content that they had.
+    """
 
     tokens: list[int]
     start: int
@@ -32,6 +35,8 @@ class Node:
     children: dict[int, Node] = field(default_factory=dict)
     users: int = 0
     last_used: int = 0
+    parked: list[Node] = field(default_factory=list)
+    data: bytearray | None = None
 
     @property
     def end(self) -> int:
@@ -62,19 +67,29 @@ class PrefixTree:
 
     def match(self, tokens: Sequence[int]) -> int:
         """Return how many leading tokens are in the tree; changes nothing."""
-        _, length = self._descend(tokens)
+        _, length = self.descend(tokens)
         return length
+
+    def descend(self, tokens: Sequence[int]) -> tuple[Node, int]:
+        """Return the last node that has some of the leading tokens, and how many of them are in the tree."""
+        node, length = self.root, 0
+        while length < len(tokens) and (child := node.children.get(tokens[length])) is not None:
+            node = child
+            length += common_prefix(child.tokens, tokens[length : length + len(child.tokens)])
+            if length < child.end:
+                break
+        return node, length
 
     def attach(self, tokens: Sequence[int], seq_id: int) -> Node:
         """Let `seq_id` use the cells of the longest known prefix and return its node, pinned until `release`."""
-        node, length = self._descend(tokens)
+        node, length = self.descend(tokens)
         if length < node.end and (upper := self._split(node, length)) is not None:
             node = upper
         elif length < node.end:
             node = node.parent or self.root
         for step in path_of(node):
             self._memory.share(step.seq_id, seq_id, step.start, step.end)
-        self._pin(node)
+        self.pin(node)
         return node
 
     def extend(self, node: Node, tokens: Sequence[int], seq_id: int) -> Node:
@@ -87,26 +102,31 @@ class PrefixTree:
             child = node.children.get(tokens[node.end])
             if child is None:
                 return self._grow(node, tokens, seq_id)
-            length = child.start + common_prefix(child.tokens, tokens[child.start :])
+            length = child.start + common_prefix(child.tokens, tokens[child.start : child.end])
             target: Node | None = child if length == child.end else self._split(child, length)
             if target is None:
                 return node
             self._memory.remove(seq_id, target.start, target.end)
             self._memory.share(target.seq_id, seq_id, target.start, target.end)
             self.release(node)
-            self._pin(target)
+            self.pin(target)
             node = target
         return node
 
     def touch(self, tokens: Sequence[int]) -> None:
         """Note that the known prefix of `tokens` is in use now."""
-        node, _ = self._descend(tokens)
+        node, _ = self.descend(tokens)
         self._touch(node)
 
     @property
     def clock(self) -> int:
         """A count that grows with each use of the tree."""
         return self._clock
+
+    def pin(self, node: Node) -> None:
+        """Note a user of a node and of all above it, which keep their cells until `release`."""
+        node.users += 1
+        self._touch(node)
 
     def release(self, node: Node) -> None:
         """Undo one pin."""
@@ -137,25 +157,24 @@ class PrefixTree:
         return self._drop(leaf)
 
     def nodes(self) -> Iterator[Node]:
-        """Walk all nodes but the root."""
+        """Walk all nodes but the root and those that are parked."""
         stack = list(self.root.children.values())
         while stack:
             node = stack.pop()
             yield node
             stack.extend(node.children.values())
 
-    def _descend(self, tokens: Sequence[int]) -> tuple[Node, int]:
-        node, length = self.root, 0
-        while length < len(tokens) and (child := node.children.get(tokens[length])) is not None:
-            node = child
-            length += common_prefix(child.tokens, tokens[length:])
-            if length < child.end:
-                break
-        return node, length
+    def parked_nodes(self) -> Iterator[Node]:
+        """Walk all nodes that are parked, from above."""
+        stack = [parked for node in (self.root, *self.nodes()) for parked in node.parked]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(node.parked)
 
     def _grow(self, node: Node, tokens: Sequence[int], seq_id: int) -> Node:
         start, new = node.end, list(tokens[node.end :])
-        if node.users == 1 and not node.children and node.parent is not None:
+        if node.users == 1 and not node.children and not node.parked and node.parent is not None:
             self._memory.share(seq_id, node.seq_id, start, start + len(new))
             node.tokens.extend(new)
         else:
@@ -166,7 +185,7 @@ class PrefixTree:
             child = Node(new, start, node_id, node)
             node.children[new[0]] = child
             self.release(node)
-            self._pin(child)
+            self.pin(child)
             node = child
         self.n_cells += len(new)
         self._touch(node)
@@ -184,10 +203,6 @@ class PrefixTree:
         node.tokens, node.start, node.parent = node.tokens[head:], at, upper
         upper.children[node.tokens[0]] = node
         return upper
-
-    def _pin(self, node: Node) -> None:
-        node.users += 1
-        self._touch(node)
 
     def _touch(self, node: Node) -> None:
         self._clock += 1
@@ -214,12 +229,6 @@ def path_of(node: Node) -> Iterator[Node]:
     while step is not None and step.parent is not None:
         yield step
         step = step.parent
-
-
-def tokens_to(node: Node) -> list[int]:
-    """Return all tokens from the root to the end of a node."""
-    parts = [step.tokens for step in path_of(node)]
-    return [token for part in reversed(parts) for token in part]
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -25,7 +25,7 @@ MOST_ADAPTERS = 8  # names have their limits
 LEAST_TOKENS = 16  # fewer are computed as fast as they are read
 _WITHOUT_EFFECT = (  # of LoadModel: the cells are the same whatever these say, and files are told in another way
     "path", "adapters", "shards", "projector", "n_ctx", "n_batch", "n_seq_max", "n_parallel", "use_mmap", "n_threads",
-    "draft", "speculates", "state_folder", "state_bytes",
+    "draft", "speculates", "state_folder", "state_bytes", "parking_bytes",
 )  # fmt: skip
 
 
@@ -69,8 +69,8 @@ class Snapshot:
         tree = cells.tree
         if not self._made_by or tree is None or tree.clock == self._seen_at or self._is_deleted():
             return 0
-        cells.recall_all()
-        if tree.n_cells < LEAST_TOKENS or not cells.free_an_id():
+        n_known = tree.n_cells + (cells.parking.n_tokens if cells.parking else 0)
+        if n_known < LEAST_TOKENS or not cells.free_an_id():
             return 0
         deadline = self._clock() + SAVE_SECONDS
         try:
@@ -82,7 +82,7 @@ class Snapshot:
         except OSError as exc:
             logger.warning("known prefixes could not be kept: %s", exc.strerror)
             return 0
-        logger.info("kept %d of %d tokens of known prefixes", n_tokens, tree.n_cells)
+        logger.info("kept %d of %d tokens of known prefixes", n_tokens, n_known)
         return n_tokens
 
     def _is_deleted(self) -> bool:
@@ -99,10 +99,15 @@ class Snapshot:
         """Write nodes in pieces, the most recently used first, parents before children; return the tokens."""
         pieces: dict[Node, int] = {tree.root: -1}  # the last one of each node that was written whole
         written = 0
-        for node in sorted(tree.nodes(), key=lambda node: (-node.last_used, node.start)):
+        nodes = (*tree.nodes(), *tree.parked_nodes())
+        for node in sorted(nodes, key=lambda node: (-node.last_used, node.start)):
             if node.parent not in pieces or not self._are_tokens(node.tokens):
                 continue
             parent = pieces[node.parent]
+            if node.data is not None:
+                if writer.has_room(len(node.data), len(node.tokens)) and writer.add(parent, node.tokens, node.data):
+                    pieces[node], written = len(writer.pieces) - 1, written + len(node.tokens)
+                continue
             for start in range(node.start, node.end, PIECE_TOKENS):
                 end = min(start + PIECE_TOKENS, node.end)
                 if not self._write_piece(cells, node, (start, end), parent, writer):

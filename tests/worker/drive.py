@@ -13,7 +13,8 @@ from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.llama import Llama
-from ollamapy.worker.parking import Parked, Parking
+from ollamapy.worker.parking import PIECE_BYTES, Parking
+from ollamapy.worker.prefixes import Node
 from ollamapy.worker.speculator import Speculator
 
 GREEDY = wire.Sampling(temperature=0.0)
@@ -45,9 +46,9 @@ class CountedParking(Parking):
 
     n_returned = 0
 
-    def fill(self, parked: Parked, seq_id: int) -> bool:
-        self.n_returned += parked.n_cells
-        return super().fill(parked, seq_id)
+    def fill(self, node: Node, seq_id: int) -> bool:
+        self.n_returned += len(node.tokens)
+        return super().fill(node, seq_id)
 
 
 class Driver:
@@ -61,6 +62,7 @@ class Driver:
         speculates: bool = False,
         draft: DraftModel | None = None,
         parking_bytes: int = 0,
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         self.llama = llama
         self.frames: list[wire.Step] = []
@@ -71,7 +73,7 @@ class Driver:
         self.failed: dict[int, wire.Failed] = {}
         clock = ticking()
         speculator = Speculator(draft, clock) if speculates else None
-        self.parking = CountedParking(CellState(llama), parking_bytes) if parking_bytes else None
+        self.parking = CountedParking(CellState(llama), parking_bytes, piece_bytes) if parking_bytes else None
         self.engine = Engine(
             llama, self._receive, clock, n_parallel=n_parallel, speculator=speculator, parking=self.parking
         )

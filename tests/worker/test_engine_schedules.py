@@ -33,6 +33,7 @@ STORY = (
 TINY, ROOMY = 256, 2048
 MODES = ["one by one", "guessed from the text", "guessed by a draft model", "with parked prefixes"]
 SCHEDULES_EACH = 40
+PARKED, PIECE = 200_000, 20_000  # some 150 cells and 15
 SAMPLINGS = [GREEDY, GREEDY, wire.Sampling(seed=11, temperature=0.7)]
 
 
@@ -60,7 +61,9 @@ def prompts(rng: random.Random) -> list[str]:
 def fresh(llama: Llama, mode: str = MODES[0], small: Llama | None = None) -> Driver:
     llama.forget_all()
     if small is None or mode != MODES[2]:
-        return Driver(llama, speculates=mode == MODES[1], parking_bytes=1 << 22 if mode == MODES[3] else 0)
+        return Driver(
+            llama, speculates=mode == MODES[1], parking_bytes=PARKED if mode == MODES[3] else 0, piece_bytes=PIECE
+        )
     small.forget_all()
     return Driver(llama, speculates=True, draft=DraftModel(small, llama))
 

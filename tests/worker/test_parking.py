@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from ollamapy.worker.llama import Llama
-from ollamapy.worker.parking import LEAST_TOKENS, PIECE_BYTES, Parking
+from ollamapy.worker.parking import PIECE_BYTES, Parking
 from ollamapy.worker.prefixes import Node
 from tests.worker.drive import Driver, load_llama
 
 NAMES = ("Lily", "Tim", "Sara", "Ben", "Mia")
 PLENTY = 1 << 24
+MOST = 1000
 
 
 def chat(name: str) -> str:
@@ -82,55 +83,94 @@ def test_beside_running_requests_few_cells_are_left_to_what_nobody_uses(llama: L
 class Bytes:
     """The content of cells: as many bytes as a sequence's number says."""
 
+    def size_bytes(self, seq_id: int) -> int:
+        return seq_id
+
     def read(self, seq_id: int) -> bytearray:
+        assert seq_id <= MOST, "too large to be kept"
         return bytearray(seq_id)
 
     def write(self, seq_id: int, start: int, end: int, data: memoryview) -> bool:
         return True
 
 
-def leaf(tokens: list[int], size: int, start: int = 0) -> Node:
-    root = Node([], 0, -1, None)
-    above = Node(list(range(start)), 0, 1, root) if start else root
-    return Node(tokens, start, size, above)
+@pytest.fixture
+def parking() -> Parking:
+    return Parking(Bytes(), MOST)
 
 
-def test_what_was_parked_first_goes_first() -> None:
-    parking = Parking(Bytes(), 100)
+@pytest.fixture
+def root() -> Node:
+    return Node([], 0, -1, None)
+
+
+def leaf(parent: Node, tokens: list[int], size: int) -> Node:
+    return Node(tokens, parent.end, size, parent)
+
+
+def test_what_was_parked_first_goes_first(parking: Parking, root: Node) -> None:
     for first in range(4):
-        parking.park(leaf([first, *range(50)], 40))
-    assert parking.n_bytes == 80
-    assert [parked.tokens[0] for parked in parking.newest_first] == [3, 2]
+        parking.park(leaf(root, [first, 9], 400))
+    assert parking.n_bytes == 800
+    assert [node.tokens[0] for node in root.parked] == [2, 3]
 
 
-def test_what_is_larger_than_the_room_and_pictures_are_not_parked() -> None:
-    parking = Parking(Bytes(), 100)
-    parking.park(leaf([1, 2, 3], 101))
-    parking.park(leaf([1, -2, 3], 10))
-    parking.park(leaf([1, 2, 3], 0))
-    assert parking.newest_first == []
+def test_what_is_larger_than_the_room_and_text_behind_pictures_is_not_parked(parking: Parking, root: Node) -> None:
+    parking.park(leaf(root, [1, 2, 3], MOST + 1))
+    parking.park(leaf(root, [1, -2, 3], 10))
+    parking.park(leaf(leaf(root, [-2], 10), [1, 2], 10))
+    parking.park(leaf(root, [1, 2, 3], 0))
+    assert (root.parked, parking.n_bytes) == ([], 0)
 
 
-def test_the_same_prefix_is_kept_once() -> None:
-    parking = Parking(Bytes(), 100)
-    parking.park(leaf([1, 2, 3], 10))
-    parking.park(leaf([1, 2, 3], 10))
-    assert parking.n_bytes == 10
+def test_the_same_text_is_kept_once_with_all_that_follows(parking: Parking, root: Node) -> None:
+    for following in ([4], [5]):
+        above = leaf(root, [1, 2, 3], 10)
+        parking.park(leaf(above, following, 1))
+        parking.park(above)
+    (node,) = root.parked
+    assert [below.tokens for below in node.parked] == [[4], [5]]
+    assert all(below.parent is node for below in node.parked)
+    assert parking.n_bytes == 12
 
 
-def test_what_carries_on_best_is_found() -> None:
-    parking = Parking(Bytes(), 1000)
+def test_what_is_below_goes_with_a_leaf_that_can_not_be_parked(parking: Parking, root: Node) -> None:
+    above = leaf(root, [1, 2, 3], MOST + 1)
+    parking.park(leaf(above, [4], 1))
+    parking.park(above)
+    assert parking.n_bytes == parking.n_tokens == 0
+
+
+def test_what_carries_on_best_is_found(parking: Parking, root: Node) -> None:
     whole = list(range(100))
-    parking.park(leaf(whole[:40], 10))
-    parking.park(leaf(whole[40:100], 10, start=40))
-    assert parking.find(whole, 0) is parking.newest_first[1]
-    assert parking.find(whole, 40) is parking.newest_first[0]
-    assert parking.find(whole, 100) is None
-    assert parking.find([7, *whole], 0) is None
-    assert parking.find(whole[: LEAST_TOKENS - 1], 0) is None
+    above = leaf(root, whole[:40], 10)
+    root.children[0] = above
+    parking.park(leaf(above, whole[40:43], 1))
+    parking.park(leaf(above, [*whole[40:60], 7], 1))
+    parking.park(leaf(root, [*whole[:30], 7], 1))
+    short, long = above.parked
+    assert parking.find(above, 40, whole) is long
+    assert parking.find(above, 40, whole[:50]) is short, "one that is known to its end is worth it however short it is"
+    assert parking.find(above, 40, [*whole[:40], 7]) is None
+    assert parking.find(above, 20, whole[:29]) is None, "little is won by one that is left in the middle"
+    assert parking.find(above, 10, whole[:35]) is root.parked[0]
+    assert parking.find(root, 0, [8, *whole]) is None
 
 
-def test_pieces_are_as_large_as_can_be_copied_without_a_pause() -> None:
-    parking = Parking(Bytes(), 1000)
-    parking.park(leaf(list(range(10)), 500))
+def test_a_node_that_was_taken_can_be_kept_on_or_leave_what_is_below_to_another(parking: Parking, root: Node) -> None:
+    above = leaf(root, [1, 2], 10)
+    parking.park(leaf(above, [3], 1))
+    parking.park(above)
+    (node,) = root.parked
+    parking.take(node)
+    assert (root.parked, parking.n_bytes) == ([], 1)
+    parking.put_back(node)
+    assert (root.parked, parking.n_bytes) == ([node], 11)
+    alive = leaf(root, [1, 2], 10)
+    parking.settle(parking.take(node), alive)
+    assert [below.tokens for below in alive.parked] == [[3]]
+
+
+def test_pieces_are_as_large_as_can_be_copied_without_a_pause(parking: Parking, root: Node) -> None:
+    parking.park(leaf(root, list(range(10)), 500))
     assert parking.piece_cells == PIECE_BYTES // 50
