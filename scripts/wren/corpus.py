@@ -43,12 +43,12 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 9, unknown: 14, help_fact: 9, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
-    copying: 9, text_work: 8, memory: 11, long_memory: 18, system_prompt: 10, extraction: 12, classification: 5,
-    story: 0.5, tool_call: 18, tool_result: 8, no_tool: 10, tool_talk: 3, conversation: 2, picture: 1,
+    identity: 10, unknown: 18, help_fact: 11, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
+    copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12, classification: 5,
+    story: 0.5, tool_call: 26, tool_result: 8, no_tool: 14, tool_talk: 3, conversation: 2, picture: 1,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {
-    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 3, equations: 0.5,
+    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 4, equations: 0.5,
 }  # fmt: skip
 EVALUATED = (
     identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,

@@ -134,5 +134,6 @@ def named(w: World) -> list[Part]:
     names = {f"{verb} {w.of(('a', 'the', 'this'))} {noun}": function_name(w, verb, noun) for verb, noun in actions}
     parts = [("\n".join(f'"{name}"' for name in names.values()) + "\n\n", 0)]
     for said in w.rng.sample(list(names), len(names)):
-        parts += [(said + ': "', 0), (names[said] + '"\n', 1)]
+        asked = said[:1].upper() + said[1:] if w.chance(0.5) else said
+        parts += [(asked + ': "', 0), (names[said] + '"\n', 1)]
     return [*parts, ("<|endoftext|>", 0)]

@@ -1,4 +1,7 @@
-"""Begin from a model that exists: a GGUF file or a Hugging Face folder of the same shape, whatever its tokenizer."""
+"""Begin from a model that exists, of the same shape, whatever its tokenizer.
+
+That is a GGUF file, a Hugging Face folder, or a checkpoint of a training with its `tokenizer.json` beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
@@ -15,18 +19,24 @@ from wren.model import Shape
 from wren.names import from_hugging_face, to_gguf, to_hugging_face
 from wren.tokens import tokenizer_of
 
+CHECKPOINT = ".pt"
+
 
 def tokenizer_at(path: Path) -> Tokenizer:
-    """Return the tokenizer of a GGUF file or a folder."""
-    if path.is_dir():
-        return Tokenizer.from_file(str(path / "tokenizer.json"))
+    """Return the tokenizer of a model."""
+    if path.is_dir() or path.suffix == CHECKPOINT:
+        folder = path if path.is_dir() else path.parent
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
     fields = gguf.GGUFReader(path).fields
     tokens, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))
     return tokenizer_of(tokens, merges)
 
 
 def weights_at(path: Path, shape: Shape) -> dict[str, NDArray[Any]]:
-    """Return the weights of a GGUF file or a folder under our names, as float32."""
+    """Return the weights of a model under our names, as float32."""
+    if path.suffix == CHECKPOINT:
+        saved = torch.load(path, map_location="cpu", weights_only=True)["model"]
+        return {name: weight.float().numpy() for name, weight in saved.items()}
     if path.is_dir():
         return from_hugging_face(load_file(path / "model.safetensors"), shape)
     found = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(path).tensors}

@@ -82,6 +82,11 @@ def weather(w: World) -> Use:
         "How [warm|cold|hot|sunny] is it in {c}[ today| now| right now|]{u}?",
         "I [want|need|would like] to know the [weather|temperature] in {c}[ today|]{u}.",
         "[Can|Could] you [check|tell me] the [weather|temperature] in {c}{u}?",
+        "[Please |]show the [weather|temperature|forecast] [for|in] {c}{u}[ now| today|].",
+        "[Do I need|Should I take] [a coat|an umbrella|a hat|sunglasses] in {c}[ today|]{u}?",
+        "[What|How] will the weather be in {c}[ today| tomorrow|]{u}?",
+        "I am [going|travelling|flying|moving] to {c}. [What is|How is|Tell me] the weather there{u}[?|.]",
+        "{c}: [weather|temperature|forecast]{u}[?|, please.| now.]",
         c=city,
         u=f" in {unit}" if unit else "",
     )
@@ -113,6 +118,11 @@ def clock(w: World) -> Use:
         "What is the [time|current time|local time] in {c}[?| now?]",
         "How late is it [now |]in {c}?",
         "[Do you know|Can you tell me|Tell me] what time it is in {c}?",
+        "[What|Which] [hour|time] do they have [now |]in {c}?",
+        "[Time|Current time|Local time|Clock] in {c}[?|, please.| now.]",
+        "I [want|need|would like] to know the [time|local time|hour] in {c}.",
+        "[Is it|Will it be] [late|early|morning|night|noon] in {c}[ now|]?",
+        "[Please |][show|find|read|say] the [time|clock|hour] in {c}.",
         c=city,
     )
     schema = tool(name, "Get the time in a city", {key: text_type(w)})
@@ -144,6 +154,10 @@ def calculator(w: World) -> Use:
         "[Please |][compute|calculate|work out]: {a} {s} {b}",
         "[I need|Tell me|Give me|Find] the result of {a} {s} {b}.",
         "[Can|Could] you [compute|calculate|work out] {a} {s} {b}?",
+        "[Do|Solve|Evaluate|Show me|Find] {a} {s} {b}[.| for me.| please.]",
+        "What [does|do|will] {a} {s} {b} [make|give|come to]?",
+        "[And|Now|Then|Next:] {a} {s} {b}[?|.| =]",
+        "I [want|need|would like] to know {a} {s} {b}.",
         a=a,
         b=b,
         s=w.of((sign, word)),
@@ -163,6 +177,12 @@ def search(w: World) -> Use:
         "I [want|need|would like] [to find|to look up|to search for] {q}.",
         "[Do|Run|Make] a [search|web search] for {q}.",
         "[Find|Search] [something|pages|results] [about|for|on] {q}.",
+        "[Please |][search|look|check|hunt|browse] [for|the web for|online for|the internet for] {q}.",
+        "[See|Check|Find out] what the [web|internet] [has|says] [on|about] {q}.",
+        "[Get|Show|Bring|Fetch] me [results|pages|news|links|articles] [for|on|about] {q}.",
+        "[Search|Query|Look up|Web search]: {q}",
+        "[Which|What] [pages|results|sites] [are there|can you find] [for|on|about] {q}?",
+        "[Let us|Let's|Now|Then|Next,] [search|look] for {q}.",
         q=query,
     )
     schema = tool(name, w.of(("Search the web", "Search the internet", "Search for something")), {key: text_type(w)})
@@ -179,6 +199,9 @@ def exchange(w: World) -> Use:
         "I [want|need|would like] to [convert|change|exchange] {n} {a} [to|into] {b}.",
         "How many {b} [are|do I get for|will I get for] {n} {a}?",
         "[Can|Could] you [convert|change|exchange] {n} {a} [to|into] {b}?",
+        "[Please |][turn|switch|bring|take] {n} {a} [to|into] {b}.",
+        "{n} {a} [in|to|as|into] {b}[?|.|, please.]",
+        "[Show|Tell|Give] me {n} {a} [in|as] {b}.",
         n=amount,
         a=a,
         b=b,
@@ -207,6 +230,12 @@ def message(w: World) -> Use:
         "[Can|Could] you [tell|message|text|email] {n}: {t}",
         "[Please |]let {n} know: {t}",
         "I [want|need] to [tell|message|text|email] {n}: {t}",
+        "[Forward to|Reply to|Answer|Ping|Mail|Notify] {n}: {t}",
+        "[Say|Pass this on|Report|Forward this] to {n}: {t}",
+        "[Drop|Leave|Give] {n} [a line|a note|a message|this note|this message]: {t}",
+        "[Send|Mail|Text|Forward] [the words|the text|this text|these words] to {n}: {t}",
+        "[Message|Mail|Note|Text|Email] [for|to] {n}: {t}",
+        "[Would|Will|Can] you [write|send|forward] this to {n}: {t}",
         n=person,
         t=text,
     )
@@ -226,6 +255,10 @@ def timer(w: World) -> Use:
         "[Tell|Warn|Alert|Remind] me [after|in] {n} minutes.",
         "[Timer|Alarm] [for|in] {n} minutes[.| please.]",
         "[Can|Could] you set a timer [for|of] {n} minutes?",
+        "[Begin|Run|Create|Give me] a timer [for|of] {n} minutes[.| please.]",
+        "[Ring|Beep|Stop me|Notify me] [in|after] {n} minutes.",
+        "Let me know [when|after|once] {n} minutes [have passed|are over|are up].",
+        "[Count down|Wait|Measure] {n} minutes[.| for me.| please.]",
         n=minutes,
     )
     schema = tool(name, "Set a timer", {"minutes": "integer"})
@@ -243,6 +276,12 @@ def reading(w: World) -> Use:
         "I [want|need|would like] to [read|see] [the file |]{p}.",
         "[Can|Could] you [read|open|show me] [the file |]{p}?",
         "[Tell me|Show me|Give me] the [contents|text] of {p}.",
+        "[Please |][read|open|load|print|display|fetch] [the file |]{p} for me.",
+        "What is [inside|within|the text of|the content of] {p}?",
+        "[Have a look|Look|Let me look] [at|into|inside] [the file |]{p}.",
+        "[Which|What] [text|words|lines] [is|are] [in|inside] {p}?",
+        "{p}: [read|open|show] it[.|, please.| for me.]",
+        "[Let me|I must|I should] [see|read] [what is in |]{p}.",
         p=path,
     )
     schema = tool(name, "Read a file", {key: text_type(w)})
@@ -251,24 +290,37 @@ def reading(w: World) -> Use:
 
 def plain(w: World) -> Use:
     """A tool without parameters."""
-    kinds: dict[str, tuple[str, str, str]] = {
+    kinds: dict[str, tuple[tuple[str, ...], str, str]] = {
         "roll_dice": (
-            "[|Please ][roll|throw] [a die|the dice|a dice][.| for me.]",
+            (
+                "[|Please ][roll|throw] [a die|the dice|a dice][.| for me.]",
+                "[Let us|Now|Please|Can you|Could you] [roll|throw] [a die|the die|the dice|dice][.| once.| again.]",
+            ),
             "The die shows",
             str(w.number(1, 6)),
         ),
         "get_date": (
-            "[What is|Tell me|Give me|Check|Say] [the date|today's date|the current date][.| please.| now.]",
+            (
+                "[What is|Tell me|Give me|Check|Say] [the date|today's date|the current date][.| please.| now.]",
+                "[Which|What] [day|date] [is it|is today|do we have][ today| now|]?",
+            ),
             "The date is",
             f"2026-{w.number(10, 12)}-{w.number(10, 28)}",
         ),
         "get_battery": (
-            "[Check|What is|Tell me|Give me|Show] the [state of the battery|battery|battery level][.| please.| now.]",
+            (
+                "[Check|What is|Tell me|Give me|Show] the [state of the battery|battery|battery level][.| please.]",
+                "[How full|How charged|How empty|How low] is [the|my] battery[ now|]?",
+            ),
             "The battery is at",
             f"{w.number(1, 99)} percent",
         ),
         "get_user": (
-            "[Who|Which user|Tell me who|Check who|Find out who] is [logged in|signed in|the user][.|?| now?]",
+            (
+                "[Who|Which user|Tell me who|Check who|Find out who] is [logged in|signed in|the user][.|?| now?]",
+                "[Whose|Which|What] [account|login] is [this|active|in use|open][ now|]?",
+                "[Who|Which user|Tell me who] is [using|on] [this computer|the system|this machine|it][ now|][?|.]",
+            ),
             "The user is",
             w.name(),
         ),
@@ -276,7 +328,7 @@ def plain(w: World) -> Use:
     name = w.of(list(kinds))
     asked, answer, value = kinds[name]
     schema = tool(name, name.replace("_", " ").capitalize(), {})
-    return Use(schema, w.say(asked), call(name), value, f"{answer} {value}.")
+    return Use(schema, w.say(*asked), call(name), value, f"{answer} {value}.")
 
 
 def property_of(w: World) -> Use:
@@ -297,6 +349,11 @@ def property_of(w: World) -> Use:
         "[Can|Could] you [tell me|get|find|look up|check] the {w} of {v}?",
         "I [want|need|would like] [|to know |to see ]the {w} of {v}.",
         "[Get|Find|Look up|Check|Show] the {w} for {v}.",
+        "[Please |][say|show|fetch|get|return] the {w} of {v}.",
+        "[What|Which] {w} does {v} have?",
+        "[And|Now|So] the {w} of {v}[?|.|, please.]",
+        "{v}: [what is|tell me|give me|show me] the {w}[.|?]",
+        "[How|What] about the {w} [of|for] {v}?",
         w=what,
         v=value,
     )
@@ -337,6 +394,11 @@ def made_up(w: World) -> Use:
         "[Can you|Could you|Would you] {v} [the|a|this] {n} with {s}?",
         "I [want|need|would like] to {v} [the|a] {n} with {s}.",
         "[Now|Then|Next|Go and] {v} the {n} with {s}.",
+        "[Go ahead and|Just|You should|You must|Let us] {v} [the|a|this] {n} with {s}.",
+        "[With|Using|Given] {s}[,|:] {v} [a|the|this] {n}.",
+        "[Take|Give|Pass] {s} and {v} [the|a|this] {n}.",
+        "[Call|Use|Run|Invoke] {t}[:| and pass] {s}",
+        "{v} [the|a|this|that] {n}[:|, given|, using] {s}",
         v=verb,
         n=noun,
         t=name,
