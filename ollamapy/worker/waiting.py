@@ -75,12 +75,17 @@ class Waiting:
             team.hold()
 
     def look(self, now: float) -> None:
-        """Hold or release the team by what happened since the last look, at most once a second; `now` in seconds."""
+        """Hold or release the team by what happened since the last look; `now` in seconds.
+
+        It is done at most once a second, and as soon as enough has run for that.
+        """
         if self._team is None or now - self._looked < LOOK_SECONDS:
             return
-        self._looked = now
         seen = self._read()
-        if seen is None or 0 <= seen.run - self._known.run < LEAST_RUN_SECONDS:
+        if seen is not None and 0 <= seen.run - self._known.run < LEAST_RUN_SECONDS:
+            return
+        self._looked = now
+        if seen is None:
             return
         if seen.run < self._known.run:  # a thread has ended and took its time along
             self._known = seen

@@ -44,6 +44,14 @@ def test_threads_sleep_early_until_the_processors_are_free_and_again_when_others
     assert team.told == ["hold", "release", "hold"]
 
 
+def test_it_looks_again_as_soon_as_enough_has_run() -> None:
+    team, reads = RecordedTeam(), iter([BEFORE, Processors(10.05, 1.0), Processors(10.3, 1.001)])
+    waiting = Waiting(team, lambda: next(reads))
+    waiting.look(LOOK_SECONDS)
+    waiting.look(LOOK_SECONDS + 0.02)
+    assert team.told == ["hold", "release"]
+
+
 @pytest.mark.parametrize(
     "seen", [None, Processors(10.01, 1.0), Processors(9.0, 0.5)], ids=["unknown", "idle", "a thread ended"]
 )
