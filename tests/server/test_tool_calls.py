@@ -308,8 +308,9 @@ def test_a_named_function_is_the_one_that_is_called(real: Daemon) -> None:
 
 def test_no_tool_is_called_where_none_may_be(real: Daemon) -> None:
     ask = [{"role": "user", "content": "What is the weather in Paris?"}]
-    answer = openai(real, False, model="wren", messages=ask, tools=[TOOL], tool_choice="none", options={})
-    assert answer["calls"] == []
+    assert openai(real, False, model="wren", messages=ask, tools=[TOOL], think=False, options={})["calls"]
+    none = {"tool_choice": "none", "think": False}
+    assert openai(real, False, model="wren", messages=ask, tools=[TOOL], **none, options={})["calls"] == []
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
