@@ -71,9 +71,8 @@ class LoadModel(Message, frozen=True):
     model in order, `path` the first of them; empty for a whole one. `projector` encodes images, "" where there is none.
     Tokens are guessed ahead if `speculates`, from earlier text and by the model in the file `draft`, if there is one.
     Prefixes outlive the worker in `state_folder`, which holds `state_bytes` at most; 0 keeps none. Those that make room
-    in the KV cache take `parking_bytes` of the host's memory at most. `devices` are the
-    accelerators that may be used, by ggml's names, empty for llama.cpp's own choice; `main_gpu` and `tensor_split`, the
-    shares of each, count in them.
+    in the KV cache take `parking_bytes` of the host's memory at most. `devices` are the accelerators that may be used,
+    by ggml's names, empty for llama.cpp's own choice; `main_gpu` and `tensor_split`, the shares of each, count in them.
     """
 
     path: str

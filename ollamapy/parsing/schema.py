@@ -65,14 +65,14 @@ def _all(schema: Json) -> Iterator[Schema]:
 
 
 def _without_notes(schema: Schema) -> Schema:
-    named, names = schema.get("format"), schema.get("propertyNames")
-    is_note = isinstance(named, str) and named not in FORMATS
-    is_any_name = names in (True, {}, {"type": "string"})
-    if not is_note and not is_any_name:
-        return schema
-    dropped = {"format"} if is_note else set()
-    dropped |= {"propertyNames"} if is_any_name else set()
-    return {key: value for key, value in schema.items() if key not in dropped}
+    return {key: value for key, value in schema.items() if not _is_note(key, value)}
+
+
+def _is_note(key: str, value: Json) -> bool:
+    """Return whether a keyword holds a value to nothing."""
+    if key == "format":
+        return isinstance(value, str) and value not in FORMATS
+    return key == "propertyNames" and value in (True, {}, {"type": "string"})
 
 
 def _combines(schema: Schema) -> bool:

@@ -65,10 +65,10 @@ class Parking:
         self.piece_cells = max(self._piece_bytes * len(leaf.tokens) // size, 1)
         node = Node(leaf.tokens, leaf.start, -1, leaf.parent, last_used=leaf.last_used, data=data)
         for twin in [other for other in leaf.parent.parked if other.tokens == leaf.tokens]:
-            self._take_out(twin)
+            self.take(twin)
             _hand_over(twin, node)
         _hand_over(leaf, node)
-        self._put_in(node)
+        self.put_back(node)
         while self.n_bytes > self._most_bytes:
             self.forget(next(iter(self._nodes)))
 
@@ -78,26 +78,33 @@ class Parking:
         One that the prompt leaves in the middle must be worth it.
         """
         best, most = None, n_known
-        for step in (*path_of(node), _root_of(node)):
-            if step.end > n_known or not step.parked:
-                continue
-            rest = tokens[step.end :]
-            for parked in step.parked:
+        step: Node | None = node
+        while step is not None:
+            candidates = step.parked if step.end <= n_known else []
+            rest = tokens[step.end :] if candidates else []
+            for parked in candidates:
                 if rest and parked.tokens[0] == rest[0]:
                     shared = step.end + common_prefix(parked.tokens, rest)
                     is_whole = shared == parked.end
                     if shared > most and (is_whole or shared >= n_known + WORTHWHILE_TOKENS):
                         best, most = parked, shared
+            step = step.parent
         return best
 
     def take(self, node: Node) -> Node:
         """Take a node out, for its cells to be filled; give it to `put_back` or to `settle`."""
-        self._take_out(node)
+        if node.parent is not None:
+            node.parent.parked.remove(node)
+        del self._nodes[node]
+        self.n_bytes -= len(node.data or b"")
         return node
 
     def put_back(self, node: Node) -> None:
-        """Keep a node on that was taken."""
-        self._put_in(node)
+        """Keep a node, below its parent."""
+        if node.parent is not None:
+            node.parent.parked.append(node)
+        self._nodes[node] = None
+        self.n_bytes += len(node.data or b"")
 
     def settle(self, node: Node, alive: Node) -> None:
         """Let what is parked below a node that was taken hang below the one that has its cells now."""
@@ -111,19 +118,7 @@ class Parking:
         """Give up a node and what is below it."""
         for below in list(node.parked):
             self.forget(below)
-        self._take_out(node)
-
-    def _put_in(self, node: Node) -> None:
-        if node.parent is not None:
-            node.parent.parked.append(node)
-        self._nodes[node] = None
-        self.n_bytes += len(node.data or b"")
-
-    def _take_out(self, node: Node) -> None:
-        if node.parent is not None:
-            node.parent.parked.remove(node)
-        del self._nodes[node]
-        self.n_bytes -= len(node.data or b"")
+        self.take(node)
 
 
 def _hand_over(source: Node, target: Node) -> None:
@@ -132,9 +127,3 @@ def _hand_over(source: Node, target: Node) -> None:
         below.parent = target
     target.parked += source.parked
     source.parked = []
-
-
-def _root_of(node: Node) -> Node:
-    while node.parent is not None:
-        node = node.parent
-    return node
