@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import msgspec
@@ -69,11 +70,17 @@ def load_message(header: Header, options: Options, settings: Settings) -> wire.L
         kv_cache_type=settings.kv_cache_type,
         state_folder="" if settings.state_dir is None else str(settings.state_dir),
         state_bytes=0 if settings.state_dir is None else settings.state_bytes,
-        parking_bytes=total_memory_bytes() // PARKING_SHARE,
+        parking_bytes=parking_bytes(),
         speculates=settings.speculative,
         tensor_split=list(wish.tensor_split),
         split_mode=wish.split_mode,
     )
+
+
+@cache
+def parking_bytes() -> int:
+    """Return how much of the host's memory keeps prefixes without cells; read once, since each request asks for it."""
+    return total_memory_bytes() // PARKING_SHARE
 
 
 def wish_for(header: Header, options: Options, settings: Settings) -> Wish:
