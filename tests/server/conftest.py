@@ -38,6 +38,10 @@ class Daemon:
         return [line.removeprefix("data: ") for line in lines if line]
 
 
+# With a limit of connections to keep, httpx's pool may close one that another thread is just about to use.
+UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=None)
+
+
 @contextmanager
 def running(folder: Path, command: Sequence[str] = WORKER_COMMAND, **settings: object) -> Iterator[Daemon]:
     """Run a daemon in a thread of this process until the block ends."""
@@ -52,7 +56,7 @@ def running(folder: Path, command: Sequence[str] = WORKER_COMMAND, **settings: o
         thread.start()
         url = f"http://127.0.0.1:{port}"
         try:
-            with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=60, trust_env=False, limits=UNLIMITED) as client:
                 yield Daemon(url, port, store, client, server)
         finally:
             server.should_exit = True
