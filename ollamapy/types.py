@@ -99,7 +99,7 @@ class AnswerRequest:
     """What a chat and a single prompt have in common. `model` is the name as the client wrote it.
 
     `fallback` holds a dialect's own defaults: they count where neither the request nor the model sets an option.
-    `logit_bias` maps token ids to what is added to their logits.
+    `logit_bias` maps token ids to what is added to their logits, `format_field` is the route's own name of `format`.
     """
 
     model: str
@@ -117,6 +117,12 @@ class AnswerRequest:
     render_only: bool = False
     fallback: Options = Options()
     logit_bias: Mapping[int, float] | None = None
+    format_field: str = "format"
+
+    @property
+    def holding_field(self) -> str:
+        """What the client calls the field that the answer is held to."""
+        return self.grammar.field if self.grammar else self.format_field
 
 
 @dataclass(frozen=True, slots=True)

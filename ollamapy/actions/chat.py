@@ -42,7 +42,7 @@ async def chat(services: Services, request: ChatRequest) -> AsyncGenerator[Chunk
         started=started,
         clock=services.clock,
         grammar=await constraint_of(services, request),
-        grammar_field=request.grammar.field if request.grammar else "format",
+        grammar_field=request.holding_field,
         think=effective_think(found, request.think, request.model),
         tools=request.tools,
         shift=request.shift,

@@ -53,9 +53,9 @@ async def constraint_of(services: Services, request: AnswerRequest) -> str | Non
         return found
     if request.format is None:
         return None
-    found = await asyncio.to_thread(grammar_of, request.format)
+    found = await asyncio.to_thread(grammar_of, request.format, request.format_field)
     if is_suspicious(request.format):
-        await _check_cost(services, found, "format")
+        await _check_cost(services, found, request.format_field)
     return found
 
 
@@ -98,15 +98,15 @@ def _escaped(found: re.Match[str]) -> str:
     return {"/": "\\/", "\n": "\\n", "\r": "\\r"}.get(found[0], found[0])
 
 
-def grammar_of(output_format: Json) -> str:
-    """Return the grammar of a format, "json" or a JSON schema; raises InvalidInputError."""
+def grammar_of(output_format: Json, field: str = "format") -> str:
+    """Return the grammar of a format, "json" or a JSON schema; raises InvalidInputError that names the field."""
     schema = ANY_OBJECT if output_format == "json" else output_format
-    _refuse_huge(schema, "format: the JSON schema is")
+    _refuse_huge(schema, f"{field}: the JSON schema is")
     try:
         schema = enforced(schema)
-        return _encoded({"json_schema": {**schema, "x-guidance": GUIDANCE}}, "format: the JSON schema is")
+        return _encoded({"json_schema": {**schema, "x-guidance": GUIDANCE}}, f"{field}: the JSON schema is")
     except RecursionError as exc:
-        raise InvalidInputError("format: the JSON schema is nested too deeply") from exc
+        raise InvalidInputError(f"{field}: the JSON schema is nested too deeply") from exc
 
 
 async def grammar_of_call(

@@ -47,7 +47,7 @@ async def generate(services: Services, request: GenerateRequest) -> AsyncGenerat
         started=started,
         clock=services.clock,
         grammar=await constraint_of(services, request),
-        grammar_field=request.grammar.field if request.grammar else "format",
+        grammar_field=request.holding_field,
         think=None if request.raw else think,
         shift=request.shift,
         logprobs=request.logprobs,

@@ -20,6 +20,7 @@ MAX_TOKENS = (1 << 31) - 1
 ROLES = ("user", "assistant", "system")
 EFFORTS = {"xhigh": "high"}
 CHOICES: dict[str, Json] = {"auto": "auto", "any": "required", "none": "none"}
+FORMAT_FIELD = "output_config.format"
 IGNORED_BLOCKS = ("redacted_thinking", "server_tool_use", "web_search_tool_result")
 
 
@@ -46,7 +47,9 @@ def _check_model(fields: Fields) -> None:
 def _chat(fields: Fields, options: Options) -> ChatRequest:
     if not fields.array("messages"):
         raise InvalidInputError("messages is required")
-    refuse_grammars(fields, "output_config.format")
+    refuse_grammars(fields, FORMAT_FIELD)
+    output = fields.nested("output_config")
+    wanted = (output.nested("format") if output else None) or fields.nested("output_format")
     tools, must_call = _tools(fields)
     choice = fields.nested("tool_choice")
     return ChatRequest(
@@ -55,7 +58,8 @@ def _chat(fields: Fields, options: Options) -> ChatRequest:
         tools=tools,
         must_call=must_call,
         one_call=choice is not None and choice.flag("disable_parallel_tool_use"),
-        format=_format(fields),
+        format=_schema(wanted) if wanted else None,
+        format_field=wanted.path if wanted else FORMAT_FIELD,
         options=options,
         stream=fields.flag("stream"),
         keep_alive_seconds=read_keep_alive(fields),
@@ -90,11 +94,7 @@ def _think(fields: Fields) -> Think:
             raise InvalidInputError('field "thinking.type" must be "enabled", "disabled" or "adaptive"')
 
 
-def _format(fields: Fields) -> Json:
-    output = fields.nested("output_config")
-    wanted = (output.nested("format") if output else None) or fields.nested("output_format")
-    if wanted is None:
-        return None
+def _schema(wanted: Fields) -> dict[str, Json]:
     schema = wanted.mapping("schema")
     if wanted.text("type") != "json_schema" or schema is None:
         raise InvalidInputError(f'field "{wanted.path}" must have the type "json_schema" and a schema')

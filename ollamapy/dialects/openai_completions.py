@@ -88,6 +88,7 @@ def completion_request(fields: Fields) -> CompletionRequest:
         suffix=suffix,
         raw=fields.flag("raw", default=not suffix),
         format=read_response_format(fields),
+        format_field="response_format",
         grammar=read_grammar(fields, "response_format"),
         options=read_options(fields),
         fallback=DEFAULTS,

@@ -57,6 +57,7 @@ def chat_completion_request(fields: Fields) -> ChatCompletionRequest:
         messages=with_tool_names(map(_message, fields.objects("messages"))),
         tools=tools,
         format=read_response_format(fields),
+        format_field="response_format",
         grammar=read_grammar(fields, "response_format"),
         options=read_options(fields),
         fallback=DEFAULTS,

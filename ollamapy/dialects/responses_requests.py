@@ -68,6 +68,7 @@ def response_request(fields: Fields, find_item: FindItem) -> ResponseRequest:
         must_call=must_call,
         one_call=not fields.flag("parallel_tool_calls", default=True),
         format=_format(fields),
+        format_field="text.format",
         options=_options(fields),
         fallback=DEFAULTS,
         stream=fields.flag("stream"),

@@ -381,6 +381,28 @@ def test_unsupported_keywords_are_named(story):
     assert "contains" in error
 
 
+UNIQUE = {"type": "json_schema", "schema": {"type": "array", "uniqueItems": True}}
+HELLO = [{"role": "user", "content": "hello"}]
+OPENAI_UNIQUE = {"type": "json_schema", "json_schema": {"name": "a", "schema": UNIQUE["schema"]}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": HELLO, "response_format": OPENAI_UNIQUE}),
+        ("/v1/completions", {"prompt": "x", "response_format": OPENAI_UNIQUE}),
+        ("/v1/responses", {"input": "x", "text": {"format": {**UNIQUE, "name": "a"}}}),
+        ("/v1/messages", {"messages": HELLO, "max_tokens": 9, "output_config": {"format": UNIQUE}}),
+        ("/v1/messages", {"messages": HELLO, "max_tokens": 9, "output_format": UNIQUE}),
+    ],
+)
+def test_an_unsupported_schema_is_told_by_the_name_of_the_routes_own_field(story, path, body):
+    error = story.client.post(path, json={"model": "story", **body}).json()["error"]["message"]
+    names = {"text": "text.format", "output_config": "output_config.format"}
+    field = list(body)[-1]
+    assert error.startswith(f"{names.get(field, field)}: the grammar can't be used (not supported: ")
+
+
 def test_128_clients_whose_prompts_exceed_the_pool_all_get_their_text(tmp_path, shared_models):
     cases = [
         f"{start} {number}" for number in range(32) for start in ("Tim and his dog went", "The sun", "A cat", "Mom")
