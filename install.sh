@@ -312,14 +312,7 @@ llama_compiled() {
     run_logged "compiling llama.cpp for $backend (some minutes)" compile_llama
 }
 
-compile_llama() {
-    # pip keeps what it compiled without regard to flags: with flags its store is left out.
-    CMAKE_ARGS="${CMAKE_ARGS:-} $flag"
-    set -- --no-deps --wheel-dir "$wheels" "$llama"
-    [ "$CMAKE_ARGS" = " " ] || set -- --no-cache-dir --no-binary llama-cpp-python "$@"
-    export CMAKE_ARGS
-    pip wheel --verbose "$@"
-}
+compile_llama() { CMAKE_ARGS="${CMAKE_ARGS:-} $flag" scripts/llama/build "$env_dir/bin/python" "$llama" "$wheels"; }
 
 install_packages() {
     run_logged "installing ollamapy and its libraries" \
