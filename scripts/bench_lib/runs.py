@@ -73,7 +73,8 @@ def run_rounds(
     with ExitStack() as stack:
         servers = start_servers(stack, targets, setup)
         for target, server in servers:
-            warm_up(target, server, max(scenario.clients for scenario in scenarios))
+            for scenario in warm_ups(scenarios):
+                warm_up(target, server, scenario)
         try:
             for number, scenario in product(range(rounds), scenarios):
                 order = servers if number % 2 == 0 else servers[::-1]
@@ -111,9 +112,15 @@ def whole_rounds(results: Sequence[RoundResult], n_targets: int) -> list[RoundRe
     return [result for result in results if count[result.scenario, result.round] == n_targets]
 
 
-def warm_up(target: Target, server: Running, clients: int) -> None:
-    """Load the model and let every buffer grow to its size for that many clients."""
-    scenario = Scenario("warm-up", clients, num_predict=8)
+def warm_ups(scenarios: Sequence[Scenario]) -> list[Scenario]:
+    """Return what loads the model and lets every buffer grow to its size; what is held to a schema has tables more."""
+    clients = max(scenario.clients for scenario in scenarios)
+    kinds = [False, *{True for scenario in scenarios if scenario.is_constrained}]
+    return [Scenario("warm-up", clients, num_predict=8, is_constrained=kind) for kind in kinds]
+
+
+def warm_up(target: Target, server: Running, scenario: Scenario) -> None:
+    """Run a scenario whose figures nobody wants; raises ServerError."""
     exchanges = generate_load(target, server, make_prompts(scenario, f"warm-up {target.name}"))
     failed = [exchange.error for exchange in exchanges if exchange.error]
     if failed:
