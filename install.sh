@@ -309,7 +309,7 @@ llama_prebuilt() {
 llama_compiled() {
     [ -n "$compiler" ] || return 1
     [ -z "$tool" ] || command -v "$tool" >/dev/null 2>&1 || return 1
-    run_logged "compiling llama.cpp for $backend (some minutes)" compile_llama
+    run_logged "compiling llama.cpp for $backend (some minutes, unless it was before)" compile_llama
 }
 
 compile_llama() { CMAKE_ARGS="${CMAKE_ARGS:-} $flag" scripts/llama/build "$env_dir/bin/python" "$llama" "$wheels"; }
@@ -331,11 +331,14 @@ check_llama() { # true where the library loads and knows the backend
 provide_llama() { # try each way of getting llama.cpp for the backend until one works
     wheel_index
     backend_tools
-    wheels=$lib/wheels/$backend
+    wheels=$lib/wheels/$backend-$llama_sum
     ways="kept prebuilt compiled"
-    if [ "$backend" = cpu ] && [ -n "$compiler" ]; then ways="kept compiled"; fi
+    if [ -n "${CMAKE_ARGS:-}" ] || { [ "$backend" = cpu ] && [ -n "$compiler" ]; }; then ways="kept compiled"; fi
     for way in $ways; do
-        if "llama_$way" && install_packages && check_llama; then return 0; fi
+        if "llama_$way" && install_packages && check_llama; then
+            for old in "$lib/wheels/$backend" "$lib/wheels/$backend"-*; do [ "$old" = "$wheels" ] || rm -rf "$old"; done
+            return 0
+        fi
         rm -rf "$wheels"
     done
     return 1
@@ -444,7 +447,8 @@ install() {
     backend_tools
     source_sum=$(find pyproject.toml README.md LICENSE ollamapy modelfiles -type f ! -path '*/__pycache__/*' | LC_ALL=C sort |
         while IFS= read -r file; do cksum "$file"; done | cksum | tr -d ' ')
-    stamp="version $version source $source_sum backend $backend python $python"
+    llama_sum=$({ cksum scripts/llama/*; printf '%s\n' "$llama" ${CMAKE_ARGS:-}; } | cksum | tr -d ' ')
+    stamp="version $version source $source_sum llama $llama_sum backend $backend python $python"
     env_dir=$lib/env-$(printf '%s' "$stamp" | cksum | tr -d ' ')
     if is_up_to_date; then
         say "ollamapy $version for $backend is installed at $prefix and up to date."

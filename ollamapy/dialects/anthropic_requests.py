@@ -48,8 +48,7 @@ def _chat(fields: Fields, options: Options) -> ChatRequest:
     if not fields.array("messages"):
         raise InvalidInputError("messages is required")
     refuse_grammars(fields, FORMAT_FIELD)
-    output = fields.nested("output_config")
-    wanted = (output.nested("format") if output else None) or fields.nested("output_format")
+    wanted = _wanted_format(fields)
     tools, must_call = _tools(fields)
     choice = fields.nested("tool_choice")
     return ChatRequest(
@@ -92,6 +91,14 @@ def _think(fields: Fields) -> Think:
             return parse_effort(EFFORTS.get(effort, effort), text)
         case _:
             raise InvalidInputError('field "thinking.type" must be "enabled", "disabled" or "adaptive"')
+
+
+def _wanted_format(fields: Fields) -> Fields | None:
+    output, older = fields.nested("output_config"), fields.nested("output_format")
+    wanted = output.nested("format") if output else None
+    if wanted and older:
+        raise InvalidInputError(f'fields "{FORMAT_FIELD}" and "output_format": an answer is held to one of them')
+    return wanted or older
 
 
 def _schema(wanted: Fields) -> dict[str, Json]:

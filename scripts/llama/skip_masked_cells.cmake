@@ -7,7 +7,10 @@
 # is not as expected stays as it is.
 
 set(path "${CMAKE_CURRENT_SOURCE_DIR}/src/ggml-cpu/ops.cpp")
-file(READ "${path}" source)
+set(source "")
+if(EXISTS "${path}")
+  file(READ "${path}" source)
+endif()
 
 set(function "static void ggml_compute_forward_flash_attn_ext_f16_one_chunk(")
 set(next_function "static void ggml_compute_forward_flash_attn_ext_tiled(")

@@ -123,6 +123,8 @@ def test_tools_take_openais_form_and_a_choice_may_demand_one():
 def test_a_schema_may_hold_the_answer():
     wanted = {"type": "json_schema", "schema": SCHEMA}
     assert read(output_config={"format": wanted}).format == read(output_format=wanted).format == SCHEMA
+    with pytest.raises(InvalidInputError, match=r'fields "output_config\.format" and "output_format"'):
+        read(output_config={"format": wanted}, output_format=wanted)
 
 
 def test_counting_needs_no_length():
