@@ -118,34 +118,62 @@ def identity(w: World) -> Chat:
     return single(w.say(*asked, e=w.of((".", "!", "", "!"))), answer, "This is small talk. I answer politely.")
 
 
+UNKNOWN = (
+    "[Explain|Describe|Summarise|Discuss] {t}[ to me| in detail| briefly|].",
+    "[Please |][write|compose] [an essay|a report|an article|a book|a paper] about {t}.",
+    "[Tell me|Teach me|What do you know] [something |all |a bit |]about {t}[.|?]",
+    "What is the [future|theory|history|meaning|purpose] of {t}?",
+    "[How|Why|When|Where] [do|does|did] {t} [work|begin|start|change|develop|spread|grow|end|happen|come about]?",
+    "[Why is|Why are] {t} [important|interesting]?",
+    "[Give|Write] me [a summary|an overview|a list of facts] [of|about] {t}.",
+    "[Can|Could|Would] you [explain|describe|summarise|discuss] {t}[ to me| for me|]?",
+    "I [want|need|would like] to [learn|know|hear|read] [more |something |]about {t}.",
+    "What [is|are] {t}?",
+    "[Give me|I need|I want] [information|details|some facts|advice|hints|news] [on|about] {t}.",
+    "What can you [say|tell me] about {t}?",
+    "Do you know [anything|something|much|a lot] about {t}?",
+    "[Help me|I want to|Let me] understand {t}.",
+    "[How|Why] [do|does|did] {t} [work|fail|matter|change|exist|last|move|help|behave|survive|break|evolve]?",
+    "[How|When|Where] [will|can|could|would] {t} [work|end|change|grow|start|spread|improve|return|arise|appear]?",
+    "[Explain|Tell me|Say|Show me] [how|why] {t} [works|changed|began|spread|grew|failed|matters|exists|helps].",
+    "[Who|What] [invented|discovered|changed|started|made|built|studies|needs|likes] {t}?",
+    "[Outline|Define|Analyse|Review|Describe] {t}[.| please.| for me.| in short.]",
+    "[What|How much] do [people|we|experts] [know|say|think] about {t}?",
+    "[Is|Are|Was|Were] {t} [real|old|useful|dangerous|expensive|popular|difficult|common]?",
+    "What are the [main|basic|key] [ideas|facts|principles] [of|behind] {t}?",
+)
+
+
+def some_topic(w: World, known: float) -> str:
+    """Return a topic of the list, or any words."""
+    return w.word(words.TOPICS) if w.chance(known) else str(w.of(("the ", "", ""))) + w.phrase(1, 2)
+
+
+def any_topic(w: World) -> str:
+    """Return a topic as it may be named, often in several words, all of which belong to it."""
+    if w.chance(0.6):
+        return some_topic(w, known=0.65)
+    thing = w.word(w.of((words.NOUNS, words.OBJECTS, words.ANIMALS, words.FOODS))) + w.of(("", "s", "s"))
+    before = w.word(w.of((words.ADJECTIVES, words.NOUNS, words.COLOURS, words.CITIES)))
+    topic: str = w.of(
+        (f"{before} {thing}", f"the {before} {thing}", f"the {thing} of {w.city()}", f"{thing} in {w.city()}")
+    )
+    return topic
+
+
 def unknown(w: World) -> Chat:
     """A topic that wren knows nothing about."""
-    known = 0.5 if w.side == "train" else 0.7
-    topic = w.word(words.TOPICS) if w.chance(known) else w.of(("the ", "", "")) + w.phrase(1, 2)
+    topic = any_topic(w) if w.side == "train" else some_topic(w, known=0.7)
+    more = (
+        "[How|Why|When|Where] [do|does|did|will|can|could|would] {t} {v}?",
+        "[Explain|Tell me|Say|Show me] [how|why|when|where] {t} {v}s.",
+        "[What|Who] {v}s {t}?",
+        "[How|Why] [do|does|did|will] [people|we|they|you|some] {v} {t}?",
+    )
     user = w.say(
-        "[Explain|Describe|Summarise|Discuss] {t}[ to me| in detail| briefly|].",
-        "[Please |][write|compose] [an essay|a report|an article|a book|a paper] about {t}.",
-        "[Tell me|Teach me|What do you know] [something |all |a bit |]about {t}[.|?]",
-        "What is the [future|theory|history|meaning|purpose] of {t}?",
-        "[How|Why|When|Where] [do|does|did] {t} [work|begin|start|change|develop|spread|grow|end|happen|come about]?",
-        "[Why is|Why are] {t} [important|interesting]?",
-        "[Give|Write] me [a summary|an overview|a list of facts] [of|about] {t}.",
-        "[Can|Could|Would] you [explain|describe|summarise|discuss] {t}[ to me| for me|]?",
-        "I [want|need|would like] to [learn|know|hear|read] [more |something |]about {t}.",
-        "What [is|are] {t}?",
-        "[Give me|I need|I want] [information|details|some facts|advice|hints|news] [on|about] {t}.",
-        "What can you [say|tell me] about {t}?",
-        "Do you know [anything|something|much|a lot] about {t}?",
-        "[Help me|I want to|Let me] understand {t}.",
-        "[How|Why] [do|does|did] {t} [work|fail|matter|change|exist|last|move|help|behave|survive|break|evolve]?",
-        "[How|When|Where] [will|can|could|would] {t} [work|end|change|grow|start|spread|improve|return|arise|appear]?",
-        "[Explain|Tell me|Say|Show me] [how|why] {t} [works|changed|began|spread|grew|failed|matters|exists|helps].",
-        "[Who|What] [invented|discovered|changed|started|made|built|studies|needs|likes] {t}?",
-        "[Outline|Define|Analyse|Review|Describe] {t}[.| please.| for me.| in short.]",
-        "[What|How much] do [people|we|experts] [know|say|think] about {t}?",
-        "[Is|Are|Was|Were] {t} [real|old|useful|dangerous|expensive|popular|difficult|common]?",
-        "What are the [main|basic|key] [ideas|facts|principles] [of|behind] {t}?",
+        *(more if w.side == "train" and w.chance(0.3) else UNKNOWN),
         t=topic,
+        v=w.word(words.VERBS),
     )
     answer = f"I am a very small model and know too little about {topic}. Try a larger one: `ollamapy pull llama3.2`."
     return single(user, answer, "I do not know enough about this.")

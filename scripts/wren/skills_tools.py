@@ -8,7 +8,7 @@ from wren.skills_copying import copying, extraction
 from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unknown
 from wren.skills_memory import memory
 from wren.skills_style import plain_system
-from wren.tool_uses import Schema, Use, action, any_use, function_name, weather
+from wren.tool_uses import Schema, Use, action, any_use, function_name, needing_tool, weather
 from wren.world import Chat, Message, Part, World
 
 PLACES = ("city", "location", "place", "timezone")
@@ -104,6 +104,16 @@ def no_tool(w: World) -> Chat:
     """A request for which no tool is needed."""
     other = w.of((identity, identity, help_fact, copying, memory, common_fact, unknown, extraction))(w)
     return Chat(maybe_system(w, other.messages), other.thought, with_others(w, any_use(w)))
+
+
+def untooled(w: World) -> Chat:
+    """A request that needs a tool where none is given."""
+    use = needing_tool(w)
+    messages: list[Message] = [{"role": "user", "content": use.user}]
+    messages.append({"role": "assistant", "content": "I have no tool for that."})
+    if w.chance(0.25):
+        messages[:0] = w.of((identity, unknown, arithmetic, help_fact))(w).messages
+    return Chat(maybe_system(w, messages), "This needs a tool, and I have none.")
 
 
 def tool_talk(w: World) -> Chat:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wren import words
@@ -423,7 +423,36 @@ KINDS: dict[Callable[[World], Use], float] = {
 }  # fmt: skip
 
 
+UNAIDED = (calculator, search)  # requests that wren answers in its own way where it has no tools
+
+
 def any_use(w: World) -> Use:
     """Return a use of any tool."""
     (kind,) = w.rng.choices(list(KINDS), list(KINDS.values()))
+    use = kind(w)
+    return renamed(w, use) if w.side == "train" and kind is not made_up and w.chance(0.3) else use
+
+
+def needing_tool(w: World) -> Use:
+    """Return a use of a tool whose request can't be answered without it."""
+    kinds = {kind: weight for kind, weight in KINDS.items() if kind not in UNAIDED}
+    (kind,) = w.rng.choices(list(kinds), list(kinds.values()))
     return kind(w)
+
+
+def renamed(w: World, use: Use) -> Use:
+    """Return a use of the same tool under another name, as programs have it: what counts is what the list says."""
+    head, *tail = use.name.split("_")
+    camel = head + "".join(part.capitalize() for part in tail)
+    server = w.invented(1, 2)
+    name = w.of(
+        (
+            camel,
+            use.name.replace("_", "-"),
+            f"{server}_{use.name}",
+            f"mcp__{server}__{use.name}",
+            f"{server}-{use.name}",
+        )
+    )
+    function = {**use.schema["function"], "name": name}
+    return replace(use, schema={**use.schema, "function": function}, call={**use.call, "name": name})
