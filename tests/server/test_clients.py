@@ -267,7 +267,8 @@ def test_openai_an_echo_is_as_likely_as_it_was_as_an_answer(oai):
     assert (choice.text, choice.finish_reason, echoed.usage.completion_tokens) == (text, "length", 0)
     assert (numbers[0], choice.logprobs.top_logprobs[0]) == (None, None)
     assert len(numbers) == echoed.usage.prompt_tokens
-    assert numbers[-5:] == pytest.approx(answer.logprobs.token_logprobs, abs=0.05)
+    # The answer may follow cells that a step of 64 rows and more has computed: its attention rounds otherwise.
+    assert numbers[-5:] == pytest.approx(answer.logprobs.token_logprobs, abs=0.25)
     places = zip(choice.logprobs.text_offset, choice.logprobs.tokens, strict=True)
     assert all(text[at:].startswith(part) for at, part in places)
     with oai.completions.create(**ask, prompt=text, max_tokens=2, echo=True, stream=True) as events:
