@@ -52,8 +52,7 @@ PLAIN: dict[Callable[[World], list[Part]], float] = {
 }  # fmt: skip
 EVALUATED = (
     identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,
-    memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool,
-    untooled,
+    memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool, untooled,
 )  # fmt: skip
 SLOTS = (
     words.NAMES, words.CITIES, words.ANIMALS, words.COLOURS, words.FOODS, words.OBJECTS, words.PLACES, words.JOBS,

@@ -423,7 +423,8 @@ KINDS: dict[Callable[[World], Use], float] = {
 }  # fmt: skip
 
 
-UNAIDED = (calculator, search)  # requests that wren answers in its own way where it has no tools
+# Without tools wren answers the others in its own way.
+NEEDING_TOOLS = {kind: weight for kind, weight in KINDS.items() if kind not in (calculator, search)}
 
 
 def any_use(w: World) -> Use:
@@ -435,8 +436,7 @@ def any_use(w: World) -> Use:
 
 def needing_tool(w: World) -> Use:
     """Return a use of a tool whose request can't be answered without it."""
-    kinds = {kind: weight for kind, weight in KINDS.items() if kind not in UNAIDED}
-    (kind,) = w.rng.choices(list(kinds), list(kinds.values()))
+    (kind,) = w.rng.choices(list(NEEDING_TOOLS), list(NEEDING_TOOLS.values()))
     return kind(w)
 
 
