@@ -1,4 +1,4 @@
-"""scripts/llama: the llama.cpp that is compiled here steps over masked KV cells, and is compiled once."""
+"""scripts/llama: the llama.cpp that is compiled here has our changes, and is compiled once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import CHECKOUT, skip_or_fail
 
-CHANGE = CHECKOUT / "scripts" / "llama" / "skip_masked_cells.cmake"
+CHANGES = CHECKOUT / "scripts" / "llama" / "changes.cmake"
 PYTHON = f"""#!/bin/sh
 [ "$1" = -m ] || exec {sys.executable} "$@"
 echo "${{CMAKE_ARGS:-}}" >>"$CALLS"
@@ -63,13 +63,16 @@ def test_a_source_that_is_not_as_expected_stays_as_it_is(tmp_path: Path, source:
     cmake = shutil.which("cmake")
     if cmake is None:
         skip_or_fail("cmake is not installed")
-    ops = tmp_path / "src" / "ggml-cpu" / "ops.cpp"
-    if source is not None:
-        ops.parent.mkdir(parents=True)
-        ops.write_text(source)
-    run = subprocess.run([cmake, "-P", str(CHANGE)], cwd=tmp_path, text=True, capture_output=True, check=True)
+    paths = [tmp_path / "src" / "ggml-cpu" / name for name in ("ops.cpp", "llamafile/sgemm.cpp")]
+    for path in paths:
+        if source is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+    run = subprocess.run([cmake, "-P", str(CHANGES)], cwd=tmp_path, text=True, capture_output=True, check=True)
     assert "masked cells are not skipped" in run.stderr
-    assert (ops.read_text() if ops.exists() else None) == source
+    assert "Q8_0 is multiplied as llama.cpp does" in run.stderr
+    assert [path.read_text() if path.exists() else None for path in paths] == [source, source]
+    assert not (tmp_path / "src" / "ggml-cpu" / "llamafile" / "q8_0_panels.h").exists()
 
 
 def test_what_was_compiled_is_kept(build: Builder) -> None:
