@@ -1,5 +1,5 @@
 # What ollamapy changes in llama.cpp before it is compiled; CMake runs this at project(ggml).
 
-foreach(change skip_masked_cells q8_0_panels)
+foreach(change skip_masked_cells panels)
   include("${CMAKE_CURRENT_LIST_DIR}/${change}.cmake")
 endforeach()

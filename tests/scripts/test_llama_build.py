@@ -63,16 +63,17 @@ def test_a_source_that_is_not_as_expected_stays_as_it_is(tmp_path: Path, source:
     cmake = shutil.which("cmake")
     if cmake is None:
         skip_or_fail("cmake is not installed")
-    paths = [tmp_path / "src" / "ggml-cpu" / name for name in ("ops.cpp", "llamafile/sgemm.cpp")]
+    folder = tmp_path / "src" / "ggml-cpu"
+    paths = [folder / name for name in ("ops.cpp", "llamafile/sgemm.cpp", "tiled/tiled.cpp", "repack.cpp")]
     for path in paths:
         if source is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source)
     run = subprocess.run([cmake, "-P", str(CHANGES)], cwd=tmp_path, text=True, capture_output=True, check=True)
     assert "masked cells are not skipped" in run.stderr
-    assert "Q8_0 is multiplied as llama.cpp does" in run.stderr
-    assert [path.read_text() if path.exists() else None for path in paths] == [source, source]
-    assert not (tmp_path / "src" / "ggml-cpu" / "llamafile" / "q8_0_panels.h").exists()
+    assert "quantised weights are multiplied as llama.cpp does" in run.stderr
+    assert [path.read_text() if path.exists() else None for path in paths] == 4 * [source]
+    assert list(folder.rglob("*.h")) == []
 
 
 def test_what_was_compiled_is_kept(build: Builder) -> None:
