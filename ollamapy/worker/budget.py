@@ -6,7 +6,7 @@ from collections.abc import Sequence as Rows
 from dataclasses import dataclass, replace
 
 MIN_CHUNK = 2
-TILE_ROWS = 64  # llama.cpp's attention on a CPU takes so many rows together; a token of fewer costs more
+TILE_ROWS = 64  # llama.cpp's own attention on a CPU takes so many rows together; a token of fewer costs more
 STRETCH = 1.7
 CROWD = 8  # several requests that wait are one where no more than so many stream for each,
 CROWD_PROMPT_SECONDS = 4.0  # no prompt among them takes longer by itself,

@@ -74,7 +74,6 @@ class Engine:
         self._running: list[Sequence] = []
         self._budget = StepBudget()
         self._largest_context = 0
-        self._is_on_cpu = not llama.size_device_bytes
         self._n_steps = 0
         self._most_running = n_parallel or useful_parallel(llama)
         self.preemptions = 0
@@ -83,7 +82,7 @@ class Engine:
                 "prefixes are not shared, and no tokens guessed: this model's memory can't be cut at a position"
             )
         self._is_untidy = False
-        parking = parking if self._is_on_cpu else None
+        parking = None if llama.size_device_bytes else parking
         self.cells = CellPool(llama, llama.n_ctx, llama.n_seq_max, shares_prefixes=llama.can_cut, parking=parking)
 
     def __repr__(self) -> str:
@@ -274,11 +273,11 @@ class Engine:
         while self._running:
             decoding, prompts = split(self._running)
             n_streams = len(decoding)
-            if self._is_on_cpu:
+            if self._llama.attends_in_tiles:
                 decoding = take_turns(decoding, has_prompts=bool(prompts))
             waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
             budget = self._budget.tokens(len(decoding), waiting, n_batch, n_streams)
-            if self._is_on_cpu and (room := below_tiles(decoding, prompts, budget)) < budget:
+            if self._llama.attends_in_tiles and (room := below_tiles(decoding, prompts, budget)) < budget:
                 budget = self._budget.tokens(len(decoding), waiting, room, n_streams)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):

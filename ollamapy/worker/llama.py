@@ -16,6 +16,7 @@ from ollamapy.wire import LoadModel, Sampling
 from ollamapy.worker.candidates import Floats, Ints
 from ollamapy.worker.cores import physical_cores
 from ollamapy.worker.devices import Log, choose_devices
+from ollamapy.worker.kernels import attends_in_tiles
 from ollamapy.worker.sampling import Sampler, Stages
 
 Handle = Any
@@ -107,6 +108,7 @@ class Llama:
         self.n_vocab = int(api.llama_vocab_n_tokens(self._vocab))
         self.has_sliding_window = int(api.llama_model_n_swa(self._model)) > 0
         self.can_cut = not (self.is_recurrent or self.has_sliding_window)
+        self.attends_in_tiles = not self.size_device_bytes and attends_in_tiles(load.kv_cache_type)
         self.batch = Batch(self.n_batch)
         self._pieces: dict[tuple[int, bool], bytes] = {}
         self._ends: dict[int, bool] = {}

@@ -63,7 +63,7 @@ def split(running: Rows[Sequence]) -> tuple[list[Sequence], list[Sequence]]:
 
 
 def take_turns(decoding: list[Sequence], *, has_prompts: bool) -> list[Sequence]:
-    """Return the streams that get a token in this step on a CPU: those that waited longest, if it can't be all.
+    """Return the streams that get a token in a step with tiles: those that waited longest, if it can't be all.
 
     With `TILE_ROWS` and more, half of them in half the time is a better step; prompts get a little room beside them.
     """
@@ -72,9 +72,9 @@ def take_turns(decoding: list[Sequence], *, has_prompts: bool) -> list[Sequence]
 
 
 def below_tiles(decoding: Rows[Sequence], prompts: Rows[Sequence], budget: int) -> int:
-    """Return the prompt tokens for a step among many streams on a CPU; no more than `budget`.
+    """Return the prompt tokens for a step among many streams, with tiles; no more than `budget`.
 
-    From `TILE_ROWS` rows on, llama.cpp's attention computes the cells of all streams for every row. A row more then
+    From `TILE_ROWS` rows on, llama.cpp's own attention computes the cells of all streams for every row. A row more then
     costs as much as ten. Only a prompt with a long context of its own, or a large chunk, is worth that.
     """
     room = TILE_ROWS - 1 - len(decoding)

@@ -50,6 +50,7 @@ set(before_the_checks [=[
 ]=])
 
 set(has_vnni "#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VNNI__)")
+string(APPEND has_vnni " && defined(GGML_USE_LLAMAFILE)")
 
 set(floor "    if (!ggml_tiled_min_batch(dst->src[1]->ne[1])) {")
 set(before_the_floor [=[

@@ -9,6 +9,7 @@
 #include "panels_q8_0.h"
 
 namespace ollamapy {
+namespace {
 
 template <typename F>
 bool multiply(int64_t m, int64_t n, int64_t k, const void * a, int64_t lda, const void * b, int64_t ldb, void * c,
@@ -36,6 +37,7 @@ template <typename... Arguments> bool multiply_types(int weights, int tokens, Ar
     }
 }
 
+} // namespace
 } // namespace ollamapy
 
 #endif

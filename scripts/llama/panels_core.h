@@ -21,6 +21,7 @@
 #include <vector>
 
 namespace ollamapy {
+namespace { // a library may hold several builds of this for different processors
 
 constexpr int ROWS = 16;
 constexpr int LINE = 64;
@@ -61,6 +62,13 @@ template <typename F> struct Panels {
         return turned[TURNS ? 0 : l];
     }
 };
+
+// Makes room without clearing what a smaller size before left behind.
+template <typename T> void grow(std::vector<T> & memory, int64_t size) {
+    if ((int64_t) memory.size() < size) {
+        memory.resize(size);
+    }
+}
 
 inline __m512i both(const void * low, const void * high) {
     const __m256i a = _mm256_loadu_si256((const __m256i *) low);
@@ -171,8 +179,8 @@ void multiply_panel(const Factors<F> & f, int64_t first, bool has_next, int64_t 
 template <typename F> void multiply_panels(const Factors<F> & f, int ith, int nth) {
     thread_local std::vector<typename F::Packed> tokens;
     thread_local std::vector<char> memory;
-    tokens.resize(std::min(f.n, SLICE) * f.k);
-    memory.resize(f.k * sizeof(typename F::Panel) + LINE);
+    grow(tokens, std::min(f.n, SLICE) * f.k);
+    grow(memory, (f.n > FEW ? f.k : 1) * sizeof(typename F::Panel) + LINE);
     auto * panel = (typename F::Panel *) (((uintptr_t) memory.data() + LINE - 1) / LINE * LINE);
     const int64_t panels = (f.m + ROWS - 1) / ROWS, last = panels * (ith + 1) / nth;
     for (int64_t begin = 0; begin < f.n; begin += SLICE) {
@@ -184,4 +192,5 @@ template <typename F> void multiply_panels(const Factors<F> & f, int ith, int nt
     }
 }
 
+} // namespace
 } // namespace ollamapy

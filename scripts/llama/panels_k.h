@@ -5,6 +5,7 @@
 #include "panels_core.h"
 
 namespace ollamapy {
+namespace {
 
 constexpr int K_WORDS = QK_K / 4;
 
@@ -259,4 +260,5 @@ struct Q5K : ScalesAndMinimums<Q5K, block_q5_K> {
     }
 };
 
+} // namespace
 } // namespace ollamapy

@@ -5,6 +5,7 @@
 #include "panels_core.h"
 
 namespace ollamapy {
+namespace {
 
 struct Q8_0 {
     using Weights = block_q8_0;
@@ -79,4 +80,5 @@ struct Q8_0 {
     }
 };
 
+} // namespace
 } // namespace ollamapy

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import CHECKOUT, skip_or_fail
 
+SOURCES = ("ops.cpp", "ggml-cpu.c", "llamafile/sgemm.cpp", "tiled/tiled.cpp", "repack.cpp")
 CHANGES = CHECKOUT / "scripts" / "llama" / "changes.cmake"
 PYTHON = f"""#!/bin/sh
 [ "$1" = -m ] || exec {sys.executable} "$@"
@@ -64,15 +65,16 @@ def test_a_source_that_is_not_as_expected_stays_as_it_is(tmp_path: Path, source:
     if cmake is None:
         skip_or_fail("cmake is not installed")
     folder = tmp_path / "src" / "ggml-cpu"
-    paths = [folder / name for name in ("ops.cpp", "llamafile/sgemm.cpp", "tiled/tiled.cpp", "repack.cpp")]
+    paths = [folder / name for name in SOURCES]
     for path in paths:
         if source is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source)
     run = subprocess.run([cmake, "-P", str(CHANGES)], cwd=tmp_path, text=True, capture_output=True, check=True)
     assert "masked cells are not skipped" in run.stderr
+    assert "attention is llama.cpp's" in run.stderr
     assert "quantised weights are multiplied as llama.cpp does" in run.stderr
-    assert [path.read_text() if path.exists() else None for path in paths] == 4 * [source]
+    assert [path.read_text() if path.exists() else None for path in paths] == len(SOURCES) * [source]
     assert list(folder.rglob("*.h")) == []
 
 

@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
-
 import numpy as np
 import pytest
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf import GGML_QUANT_SIZES
 from gguf.quants import dequantize
 from numpy.typing import NDArray
 
-Type = GGMLQuantizationType
+from tests.scripts.ggml import Floats, Type, computed, libraries
+
 TYPES = (Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K)
 HALVES = {Type.Q8_0: (0,), Type.Q4_K: (0, 2), Type.Q5_K: (0, 2), Type.Q6_K: (208,)}
 """Where in a block its numbers of half precision stand; all other bytes may have any value."""
-MEMORY_BYTES = 64 << 20
 TOLERANCE = 2e-6
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-
-
-class InitParams(ctypes.Structure):
-    """struct ggml_init_params."""
-
-    _fields_ = [("mem_size", ctypes.c_size_t), ("mem_buffer", ctypes.c_void_p), ("no_alloc", ctypes.c_bool)]
-
-
-@cache
-def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
-    """Return ggml's base and its CPU backend, with the types of what is called here."""
-    folder = Path(str(files("llama_cpp"))) / "lib"
-    base, cpu = (ctypes.CDLL(str(next(folder.glob(f"libggml-{part}.*")))) for part in ("base", "cpu"))
-    pointer, size = ctypes.c_void_p, ctypes.c_int64
-    for function, arguments in (
-        (base.ggml_init, [InitParams]),
-        (base.ggml_new_tensor_2d, [pointer, ctypes.c_int, size, size]),
-        (base.ggml_mul_mat, [pointer, pointer, pointer]),
-        (base.ggml_get_data, [pointer]),
-        (base.ggml_new_graph, [pointer]),
-    ):
-        function.restype, function.argtypes = pointer, arguments
-    base.ggml_build_forward_expand.argtypes = [pointer, pointer]
-    base.ggml_free.argtypes = [pointer]
-    cpu.ggml_graph_compute_with_ctx.argtypes = [pointer, pointer, ctypes.c_int]
-    cpu.ggml_cpu_init()
-    return base, cpu
 
 
 def multiplies_panels() -> bool:
@@ -58,21 +25,16 @@ def multiplies_panels() -> bool:
 
 def product(kind: Type, weights: Bytes, tokens: Floats, threads: int) -> Floats:
     """Return (tokens, rows): each token times each row, computed by ggml's CPU backend."""
-    base, cpu = libraries()
-    m, (n, width) = len(weights), tokens.shape
-    context = base.ggml_init(InitParams(MEMORY_BYTES, None, False))
-    try:
-        a = base.ggml_new_tensor_2d(context, kind, width, m)
-        b = base.ggml_new_tensor_2d(context, Type.F32, width, n)
-        ctypes.memmove(base.ggml_get_data(a), weights.tobytes(), weights.nbytes)
-        ctypes.memmove(base.ggml_get_data(b), tokens.tobytes(), tokens.nbytes)
-        c = base.ggml_mul_mat(context, a, b)
-        graph = base.ggml_new_graph(context)
-        base.ggml_build_forward_expand(graph, c)
-        assert cpu.ggml_graph_compute_with_ctx(context, graph, threads) == 0
-        return np.frombuffer(ctypes.string_at(base.ggml_get_data(c), 4 * n * m), np.float32).reshape(n, m)
-    finally:
-        base.ggml_free(context)
+    shape = (len(tokens), len(weights))
+    return computed(
+        lambda g: g.base.ggml_mul_mat(
+            g.handle,
+            g.tensor(kind, (shape[1], tokens.shape[1]), weights),
+            g.tensor(Type.F32, tokens.shape, tokens),
+        ),
+        shape,
+        threads,
+    )
 
 
 def some_weights(kind: Type, rows: int, blocks: int, seed: int) -> Bytes:

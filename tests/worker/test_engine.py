@@ -114,15 +114,19 @@ def test_so_many_requests_run_at_once_and_the_others_follow(shared_models: Path,
     assert len(driver.finished) == CPU_STREAMS + 16
 
 
-def test_very_many_streams_take_turns_on_a_cpu_and_none_falls_behind(shared_models: Path) -> None:
+@pytest.mark.parametrize(("attends_in_tiles", "most"), [(True, TILE_ROWS - 1), (False, 100)])
+def test_very_many_streams_take_turns_where_attention_has_tiles(
+    shared_models: Path, attends_in_tiles: bool, most: int
+) -> None:
     roomy = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=16_384, n_seq_max=100)
+    roomy.attends_in_tiles = attends_in_tiles
     driver = Driver(roomy, n_parallel=100)
     ids = [driver.add(f"{number} {START}", max_tokens=20) for number in range(100)]
     driver.run()
     roomy.close()
     steps = {i: [n for n, frame in enumerate(driver.frames) if i in {o.id for o in frame.outputs}] for i in ids}
     everybody = max(mine[0] for mine in steps.values())  # has begun by that step
-    assert max(len(frame.outputs) for frame in driver.frames[everybody + 1 :]) == TILE_ROWS - 1
+    assert max(len(frame.outputs) for frame in driver.frames[everybody + 1 :]) == most
     assert {driver.finished[i].completion_tokens for i in ids} == {20}
     assert max(b - a for mine in steps.values() for a, b in pairwise(mine)) <= 3
 
