@@ -17,13 +17,14 @@ from wren.skills_facts import (
     identity,
     numbers,
     sums,
+    topics,
     translation,
     unknown,
 )
 from wren.skills_memory import FILLERS, long_memory, memory, memory_300, memory_1000
 from wren.skills_pictures import picture
 from wren.skills_style import classification, fill_in, plain_story, story, system_prompt
-from wren.skills_tools import maybe_system, named, no_tool, tool_call, tool_result, tool_talk, untooled
+from wren.skills_tools import maybe_system, named, no_tool, tool_call, tool_choice, tool_result, tool_talk, untooled
 from wren.world import Chat, Part, Side, World, render
 
 THINKING_SHARE = 0.5
@@ -43,12 +44,13 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 10, unknown: 20, help_fact: 11, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
+    identity: 10, unknown: 26, help_fact: 11, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
     copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12, classification: 5,
-    story: 0.5, tool_call: 28, tool_result: 8, no_tool: 14, untooled: 9, tool_talk: 3, conversation: 2, picture: 1,
+    story: 0.5, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4, tool_choice: 8, conversation: 2,
+    picture: 1,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {
-    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 6, equations: 0.5,
+    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 5, topics: 5, equations: 0.5,
 }  # fmt: skip
 EVALUATED = (
     identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from wren import facts, words
 from wren.world import Chat, Part, World, single
@@ -149,34 +150,79 @@ def some_topic(w: World, known: float) -> str:
     return w.word(words.TOPICS) if w.chance(known) else str(w.of(("the ", "", ""))) + w.phrase(1, 2)
 
 
+UNKNOWN_WORDS = frozenset(re.findall(r"\w+", " ".join(UNKNOWN).lower()))
+MORE_UNKNOWN = (
+    "[How|Why|When|Where] [do|does|did|will|can|could|would] {t} {v}?",
+    "[Explain|Tell me|Say|Show me] [how|why|when|where] {t} {v}s.",
+    "[What|Who] {v}s {t}?",
+    "[How|Why] [do|does|did|will] [people|we|they|you|some] {v} {t}?",
+    "[Is|Are|Was|Were|Will] {t} {a}?",
+    "[What|Who] {v}ed {t}?",
+    "[Explain|Describe|Discuss|Define|Outline] {t} [for {n}|with {a} words|{a}ly|to {n}].",
+    "[{v}|Please {v}] {t} [for {n}|with {a} words|{a}ly|as they {v}].",
+)
+
+
 def any_topic(w: World) -> str:
     """Return a topic as it may be named, often in several words, all of which belong to it."""
-    if w.chance(0.6):
-        return some_topic(w, known=0.65)
-    thing = w.word(w.of((words.NOUNS, words.OBJECTS, words.ANIMALS, words.FOODS))) + w.of(("", "s", "s"))
-    before = w.word(w.of((words.ADJECTIVES, words.NOUNS, words.COLOURS, words.CITIES)))
+    if w.chance(0.35):
+        return some_topic(w, known=0.6)
+    thing, other = (w.word(w.of(TOPIC_WORDS)) + w.of(("", "s", "s")) for _ in range(2))
+    before = w.word(w.of((words.ADJECTIVES, words.NOUNS, words.COLOURS, words.CITIES, words.OBJECTS)))
+    verb, city = w.word(words.VERBS), w.city()
     topic: str = w.of(
-        (f"{before} {thing}", f"the {before} {thing}", f"the {thing} of {w.city()}", f"{thing} in {w.city()}")
+        (
+            f"{before} {thing}",
+            f"{before} {thing}",
+            f"the {before} {thing}",
+            f"the {thing} of {city}",
+            f"{thing} in {city}",
+            f"{thing} and {other}",
+            f"{thing} {verb}ing",
+            f"{verb}ing {thing}",
+            f"the {w.invented().capitalize()} {thing}",
+            f"{before} {other} {thing}",
+            f"the {other} of the {thing}",
+            w.invented(2, 4),
+        )
     )
     return topic
 
 
+TOPIC_WORDS = (words.NOUNS, words.OBJECTS, words.ANIMALS, words.FOODS, words.PLACES, words.JOBS)
+
+
+def other_word(w: World, pool: Sequence[str]) -> str:
+    """Return a word that is part of no question, so that what is asked with it is none of an evaluation's."""
+    word = w.word(pool)
+    return w.invented() if word.lower() in UNKNOWN_WORDS else word
+
+
+def about_unknown(w: World) -> tuple[str, str]:
+    """Return a question, and the topic that wren knows nothing about."""
+    if w.side != "train":
+        topic = some_topic(w, known=0.7)
+        return w.say(*UNKNOWN, t=topic), topic
+    topic = any_topic(w)
+    asked = MORE_UNKNOWN if w.chance(0.35) else UNKNOWN
+    verb, adjective = other_word(w, words.VERBS), other_word(w, words.ADJECTIVES)
+    return w.request(*asked, t=topic, v=verb, a=adjective, n=w.name()), topic
+
+
 def unknown(w: World) -> Chat:
     """A topic that wren knows nothing about."""
-    topic = any_topic(w) if w.side == "train" else some_topic(w, known=0.7)
-    more = (
-        "[How|Why|When|Where] [do|does|did|will|can|could|would] {t} {v}?",
-        "[Explain|Tell me|Say|Show me] [how|why|when|where] {t} {v}s.",
-        "[What|Who] {v}s {t}?",
-        "[How|Why] [do|does|did|will] [people|we|they|you|some] {v} {t}?",
-    )
-    user = w.say(
-        *(more if w.side == "train" and w.chance(0.3) else UNKNOWN),
-        t=topic,
-        v=w.word(words.VERBS),
-    )
+    user, topic = about_unknown(w)
     answer = f"I am a very small model and know too little about {topic}. Try a larger one: `ollamapy pull llama3.2`."
     return single(user, answer, "I do not know enough about this.")
+
+
+def topics(w: World) -> list[Part]:
+    """A page of questions with their topics: where a topic begins and ends, many times over."""
+    parts = list[Part]()
+    for _ in range(w.rng.randint(6, 24)):
+        user, topic = about_unknown(w)
+        parts += [(f"{user}\nI know too little about", 0), (f" {topic}.\n", 1)]
+    return [*parts, ("<|endoftext|>", 0)]
 
 
 HOW_QUESTIONS = (

@@ -8,7 +8,18 @@ from wren.skills_copying import copying, extraction
 from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unknown
 from wren.skills_memory import memory
 from wren.skills_style import plain_system
-from wren.tool_uses import Schema, Use, action, any_use, function_name, needing_tool, weather
+from wren.tool_uses import (
+    Schema,
+    Use,
+    action,
+    any_function,
+    any_use,
+    function_name,
+    needing_tool,
+    tool,
+    use_of,
+    weather,
+)
 from wren.world import Chat, Message, Part, World
 
 PLACES = ("city", "location", "place", "timezone")
@@ -136,6 +147,17 @@ def tool_talk(w: World) -> Chat:
         messages = messages[:-2]
         return Chat(maybe_system(w, messages), f"I call {last.name}.", tools)
     return Chat(maybe_system(w, messages), "I answer.", tools)
+
+
+def tool_choice(w: World) -> Chat:
+    """A long conversation with some functions, each of which may be asked for more than once."""
+    known = {made.name: made for made in (any_function(w) for _ in range(w.rng.randint(2, 6)))}
+    messages: list[Message] = []
+    for _ in range(w.rng.randint(2, 7)):
+        what = known[w.of(list(known))]
+        messages += whole(use_of(w, what))
+    tools = [tool(made.name, made.description, made.kinds) for made in known.values()]
+    return Chat(maybe_system(w, messages[:-2]), f"I call {what.name}.", tools)
 
 
 def named(w: World) -> list[Part]:

@@ -73,7 +73,7 @@ def weather(w: World) -> Use:
     if has_unit:
         parameters["unit"] = {"type": "string", "enum": ["celsius", "fahrenheit"]}
     description = w.say("[Get|Return|Look up] the [current |]weather [in|of|for] a [city|place|location]")
-    user = w.say(
+    user = w.request(
         "[What is|What's|How is|Tell me|Check] the [weather|temperature|weather like] in {c}"
         "[ now| today| right now|]{u}?",
         "[Is it|Will it be] [cold|warm|hot|sunny|raining] in {c}[ today|]{u}?",
@@ -112,7 +112,7 @@ def clock(w: World) -> Use:
     """The time in a city."""
     name, key = w.of(("get_time", "get_current_time", "current_time", "clock")), w.of(("city", "location", "timezone"))
     city, time = w.city(), f"{w.number(0, 23):02d}:{w.number(0, 59):02d}"
-    user = w.say(
+    user = w.request(
         "What time is it [now |right now |]in {c}?",
         "[Tell me|Give me|Check|Get|Look up] the [time|current time|local time] in {c}[.| please.]",
         "What is the [time|current time|local time] in {c}[?| now?]",
@@ -146,7 +146,7 @@ def calculator(w: World) -> Use:
         "*": "Multiply {a} [and|by|with] {b}.",
         "-": "[Take|Subtract] {b} from {a}.",
     }
-    user = w.say(
+    user = w.request(
         "What is {a} {s} {b}?",
         "[Compute|Calculate|Work out] {a} {s} {b}.",
         by_verb[sign],
@@ -170,7 +170,7 @@ def search(w: World) -> Use:
     """A search."""
     name, key = w.of(("search", "web_search", "search_web", "lookup", "find")), w.of(("query", "q", "text"))
     query, found = w.word(words.TOPICS) if w.chance(0.4) else w.phrase(1, 3), w.phrase(2, 4)
-    user = w.say(
+    user = w.request(
         "[Search|Look|Search the web] for {q}.",
         "[Look up|Find|Google|Search] {q}[ online| on the web|].",
         "[Can|Could] you [search for|look up|find|google] {q}[ for me|]?",
@@ -193,7 +193,7 @@ def exchange(w: World) -> Use:
     """Money of another country."""
     name, amount, value = w.of(("convert", "convert_currency", "exchange")), w.number(1), w.number(1)
     a, b = w.rng.sample(["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK", "NOK", "INR"], 2)
-    user = w.say(
+    user = w.request(
         "[Convert|Change|Exchange] {n} {a} [to|into] {b}.",
         "[How much|What] is {n} {a} in {b}?",
         "I [want|need|would like] to [convert|change|exchange] {n} {a} [to|into] {b}.",
@@ -222,7 +222,7 @@ def message(w: World) -> Use:
         )
     )
     person, text = w.name(), w.phrase(1, 4)
-    user = w.say(
+    user = w.request(
         "[Send|Write|Post] {n} [a message|an email|a note|a text|this message|the note]: {t}",
         "[Tell|Message|Text|Email|Inform|Write to] {n}: {t}",
         "[Send|Write] [a message|an email|a note|a text] to {n} saying {t}",
@@ -247,7 +247,7 @@ def message(w: World) -> Use:
 def timer(w: World) -> Use:
     """A timer."""
     name, minutes = w.of(("set_timer", "start_timer", "timer")), w.number(1, 90)
-    user = w.say(
+    user = w.request(
         "[Set|Start] a timer for {n} minutes.",
         "[Wake|Call|Remind] me in {n} minutes.",
         "I [need|want] a timer [of|for] {n} minutes.",
@@ -269,7 +269,7 @@ def reading(w: World) -> Use:
     """A file."""
     name, key = w.of((("read_file", "path"), ("open_file", "path"), ("get_file", "filename"), ("cat", "file")))
     path, text = f"{w.invented()}.{w.of(('txt', 'py', 'md', 'json'))}", w.phrase(2, 4)
-    user = w.say(
+    user = w.request(
         "[Read|Open|Show me|Print|Display|Load] [the file |]{p}[.| please.]",
         "What [is|is written|stands] in [the file |]{p}?",
         "What does [the file |]{p} say?",
@@ -328,7 +328,7 @@ def plain(w: World) -> Use:
     name = w.of(list(kinds))
     asked, answer, value = kinds[name]
     schema = tool(name, name.replace("_", " ").capitalize(), {})
-    return Use(schema, w.say(*asked), call(name), value, f"{answer} {value}.")
+    return Use(schema, w.request(*asked), call(name), value, f"{answer} {value}.")
 
 
 def property_of(w: World) -> Use:
@@ -344,7 +344,7 @@ def property_of(w: World) -> Use:
         )
     )
     what, result = name[4:].replace("_", " "), w.name() if name == "get_owner" else w.number(1)
-    user = w.say(
+    user = w.request(
         "[What is|Tell me|Get|Find|Give me|Look up|Check|Show me] the {w} of {v}[.| please.]",
         "[Can|Could] you [tell me|get|find|look up|check] the {w} of {v}?",
         "I [want|need|would like] [|to know |to see ]the {w} of {v}.",
@@ -376,19 +376,40 @@ def function_name(w: World, verb: str, noun: str) -> str:
     return name
 
 
-def made_up(w: World) -> Use:
-    """A function that exists nowhere; the request names the action and the parameters."""
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that exists nowhere: what it does, and its parameters with their types."""
+
+    verb: str
+    noun: str
+    name: str
+    kinds: dict[str, str]
+    description: str
+
+
+def any_function(w: World) -> Function:
+    """Return any function."""
     verb, noun = action(w)
-    name = function_name(w, verb, noun)
     keys = w.rng.sample(NUMBER_KEYS + TEXT_KEYS, w.rng.randint(1, 2))
     kinds = {key: w.of(("integer", "number")) if key in NUMBER_KEYS else "string" for key in keys}
+    description = f"{verb.capitalize()} a {noun}" if w.chance(0.8) else f"{verb.capitalize()} something"
+    return Function(verb, noun, function_name(w, verb, noun), kinds, description)
+
+
+def made_up(w: World) -> Use:
+    """A function that exists nowhere; the request names the action and the parameters."""
+    return use_of(w, any_function(w))
+
+
+def use_of(w: World, what: Function) -> Use:
+    """Return a use of a function."""
     texts = (w.thing, w.thing, w.letters, lambda: f"{w.invented(1, 2).upper()}-{w.number()}")
-    values = {key: w.number() if key in NUMBER_KEYS else w.of(texts)() for key in keys}
+    values = {key: w.number() if key in NUMBER_KEYS else w.of(texts)() for key in what.kinds}
     said = " and ".join(
         f'{key} "{value}"' if isinstance(value, str) and w.chance(0.4) else f"{key} {value}"
         for key, value in values.items()
     )
-    user = w.say(
+    user = w.request(
         "[Please |]{v} [the|a|this] {n} with {s}.",
         "[Call|Use|Run|Invoke|Execute|Try] [|the tool |the function ]{t} with {s}.",
         "[Can you|Could you|Would you] {v} [the|a|this] {n} with {s}?",
@@ -399,9 +420,9 @@ def made_up(w: World) -> Use:
         "[Take|Give|Pass] {s} and {v} [the|a|this] {n}.",
         "[Call|Use|Run|Invoke] {t}[:| and pass] {s}",
         "{v} [the|a|this|that] {n}[:|, given|, using] {s}",
-        v=verb,
-        n=noun,
-        t=name,
+        v=what.verb,
+        n=what.noun,
+        t=what.name,
         s=said,
     )
     value = w.of((w.phrase(1, 3), str(w.number()), "done", "ok"))
@@ -412,9 +433,8 @@ def made_up(w: World) -> Use:
             (json.dumps({"error": value}, ensure_ascii=False), f"The tool reported an error: {value}."),
         )
     )
-    description = f"{verb.capitalize()} a {noun}" if w.chance(0.8) else f"{verb.capitalize()} something"
-    schema = tool(name, description, kinds)
-    return Use(schema, user[:1].upper() + user[1:], call(name, **values), result, answer)
+    schema = tool(what.name, what.description, what.kinds)
+    return Use(schema, user[:1].upper() + user[1:], call(what.name, **values), result, answer)
 
 
 KINDS: dict[Callable[[World], Use], float] = {

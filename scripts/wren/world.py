@@ -11,7 +11,7 @@ import json
 import random
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -26,12 +26,19 @@ SIDES: tuple[Side, ...] = ("train", "dev", "held")
 PARTS = 9  # one word or phrasing in this many is not trained on
 BLENDED_SHARE = 0.5  # of the words in training documents
 FRAGMENT_SHARE = 0.4  # of the parts of blended and invented words
+DOUBLED_SHARE = 0.06  # of the phrases and invented words in training
 NO_THINKING = "<think>\n\n</think>\n\n"
 TOOLS_BEFORE = "# Tools\n\nYou can call these functions:\n<tools>\n"
 TOOLS_AFTER = (
     "</tools>\nTo call one, answer with:\n<tool_call>\n"
     '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
 )
+OPENED_SHARE = 0.25  # of the requests in training that `request` makes
+OPENINGS = (
+    "Well,", "Hey,", "So,", "Quickly:", "Hi!", "Thanks.", "Okay,", "If you can,", "As I said,", "One more thing:",
+    "First,", "Listen,", "Sorry,", "Yes,", "No,", "Right,", "Later,", "Morning!", "For my work:", "To begin,", "-",
+    "1.", "Task:", "Question:", "Also,", "Finally,", "Actually,", "After that,", "Today,", "They say:", "Once more,",
+)  # fmt: skip
 ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -174,11 +181,21 @@ class World:
 
     def invented(self, low: int = 2, high: int = 3) -> str:
         """Return a word that means nothing."""
-        return "".join(self.fragment() or self.of(words.SYLLABLES) for _ in range(self.rng.randint(low, high)))
+        parts = [self.fragment() or self.of(words.SYLLABLES) for _ in range(self.rng.randint(low, high))]
+        return "".join(self.doubled(parts))
+
+    def doubled(self, parts: list[str]) -> list[str]:
+        """Return parts, in training sometimes with one of them twice: where copying goes round in a circle."""
+        if self.side == "train" and self.chance(DOUBLED_SHARE):
+            i = self.rng.randrange(len(parts))
+            parts[i:i] = [parts[i]]
+        return parts
 
     def letters(self) -> str:
         """Return random letters and digits, the hardest thing to copy."""
         alphabet = self.of(("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789", "0123456789abcdef"))
+        if self.side == "train" and self.chance(0.25):
+            alphabet = self.rng.sample(alphabet, 3)
         return "".join(self.of(alphabet) for _ in range(self.rng.randint(3, 8)))
 
     def name(self) -> str:
@@ -202,10 +219,22 @@ class World:
 
     def phrase(self, low: int = 1, high: int = 5) -> str:
         """Return some words."""
-        return " ".join(self.thing() for _ in range(self.rng.randint(low, high)))
+        return " ".join(self.doubled([self.thing() for _ in range(self.rng.randint(low, high))]))
 
     def say(self, *patterns: str, **slots: Any) -> str:
         """Return a user's sentence, sometimes typed carelessly."""
+        return filled(self.sentence(patterns), slots)
+
+    def request(self, *patterns: str, **slots: Any) -> str:
+        """Return what `say` does, in training sometimes behind a few words that change nothing."""
+        text = self.sentence(patterns)
+        if self.side == "train" and self.chance(OPENED_SHARE):
+            opening = f"{self.name()}," if self.chance(0.3) else self.of(OPENINGS)
+            text = f"{opening} {text if text.startswith('I') else text[:1].lower() + text[1:]}"
+        return filled(text, slots)
+
+    def sentence(self, patterns: tuple[str, ...]) -> str:
+        """Return a sentence of this side, whose slots are still empty."""
         choices = outcomes(patterns)[self.side]
         self.is_trained |= not choices
         text: str = self.of(self.of(choices or outcomes(patterns)["train"]))
@@ -215,6 +244,11 @@ class World:
             text = text[:-1]
         if self.chance(0.15):
             text = text.replace("What is ", "What's ").replace("what is ", "what's ").replace("I am ", "I'm ")
-        for key, value in slots.items():
-            text = text.replace("{" + key + "}", str(value))
         return text
+
+
+def filled(text: str, slots: Mapping[str, Any]) -> str:
+    """Return a sentence with its slots filled."""
+    for key, value in slots.items():
+        text = text.replace("{" + key + "}", str(value))
+    return text
