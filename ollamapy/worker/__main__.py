@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -115,6 +116,7 @@ def main() -> None:
     output.send(_ready(load, llama, draft))
     pulse = Pulse(output)
     waiting = Waiting(None if chooses_waiting(os.environ) else idle_team(llama.n_threads))
+    gc.freeze()  # what is here stays: no collection need look at it again
     if load.embeds:
         _serve_embeddings(EmbeddingEngine(llama, output.send, monotonic), inbox, pulse, waiting)
     else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 MIN_CHUNK = 2
 TILE_ROWS = 64  # llama.cpp's own attention on a CPU takes so many rows together; a token of fewer costs more
@@ -11,7 +13,7 @@ STRETCH = 1.7
 CROWD = 8  # several requests that wait are one where no more than so many stream for each,
 CROWD_PROMPT_SECONDS = 4.0  # no prompt among them takes longer by itself,
 CROWD_SECONDS = 60.0  # and the streams have been held up for no longer
-SWIFT_STEP_SECONDS = 0.06  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
+SWIFT_STEP_SECONDS = 0.035  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
 LONGEST_STEP_SECONDS = 1.0
 MOST_SMALL = 64  # steps with small chunks, after which a large one shows again what its tokens cost, if it fits
 MOST_MIXED = 16  # steps with prompts in a row, after which one shows again what the streams alone take
@@ -19,8 +21,7 @@ WILD = 4.0  # a sample of more times the average counts as one of so many
 LEAST_SECONDS = 1e-7
 
 
-@dataclass(frozen=True, slots=True)
-class StepBudget:
+class StepBudget(msgspec.Struct, frozen=True):
     """Prefill tokens per step, so that running streams feel another's prompt little.
 
     `decode_seconds` is a moving average of steps of `n_decoding` streams without prefill. `token_seconds` is one of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def attends_in_tiles(cache_type: str) -> bool:
 
 
 def _attends_in_blocks() -> bool:
-    folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(api.__file__).parent / "lib")
+    folder = Path(api.__file__).parent / "lib"
     for path in folder.glob("*ggml-cpu*"):
         with suppress(OSError, AttributeError):
             return bool(ctypes.CDLL(str(path)).ggml_cpu_attends_in_blocks())
