@@ -90,7 +90,7 @@ SCENARIOS = {
         Scenario("64", clients=64),
         Scenario("128", clients=128, num_predict=64),
         Scenario("shared", clients=8, requests=2, prompt_words=16, shared_words=600, num_predict=32),
-        Scenario("mixed", clients=5, num_predict=256, long_clients=1, long_words=6000, long_delay_seconds=8.0),
+        Scenario("mixed", clients=5, num_predict=768, long_clients=1, long_words=6000, long_delay_seconds=4.0),
         Scenario("agents", clients=32, requests=3, prompt_words=200, grown_words=40, num_predict=32),
         Scenario("json", clients=4, is_constrained=True),  # beside "4", which is the same in free text
     )
