@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
-
-from llama_cpp import llama_cpp as api
 
 
 def attends_in_tiles(cache_type: str) -> bool:
@@ -18,7 +17,7 @@ def attends_in_tiles(cache_type: str) -> bool:
 
 
 def _attends_in_blocks() -> bool:
-    folder = Path(api.__file__).parent / "lib"
+    folder = Path(str(files("llama_cpp"))) / "lib"
     for path in folder.glob("*ggml-cpu*"):
         with suppress(OSError, AttributeError):
             return bool(ctypes.CDLL(str(path)).ggml_cpu_attends_in_blocks())
