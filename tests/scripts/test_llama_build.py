@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import CHECKOUT, skip_or_fail
+from tests.scripts.ggml import libraries
 
 SOURCES = ("ops.cpp", "ggml-cpu.c", "llamafile/sgemm.cpp", "tiled/tiled.cpp", "repack.cpp")
 CHANGES = CHECKOUT / "scripts" / "llama" / "changes.cmake"
@@ -55,8 +54,7 @@ def build(tmp_path: Path) -> Builder:
 
 
 def test_the_installed_llama_skips_masked_cells() -> None:
-    library = next(Path(str(files("llama_cpp"))).glob("lib/libggml-cpu.*"))
-    assert ctypes.CDLL(str(library)).ggml_cpu_skips_masked_cells() == 1
+    assert libraries()[1].ggml_cpu_skips_masked_cells() == 1
 
 
 @pytest.mark.parametrize("source", [None, "", "int main() { return 0; }\n"])
