@@ -86,13 +86,18 @@ class StepBudget(msgspec.Struct, frozen=True):
                 return TILE_ROWS
         return min(int(seconds / self.small_token_seconds), TILE_ROWS)
 
-    def after(self, seconds: float, n_decoding: int, n_prefill: int, *, has_guesses: bool = False) -> StepBudget:
-        """Return the budget that has learned from a step of that composition."""
+    def after(
+        self, seconds: float, n_decoding: int, n_prefill: int, *, is_longer: bool = False, n_steps: int = 1
+    ) -> StepBudget:
+        """Return the budget that has learned from a step of that composition, or from several that took as long each.
+
+        One that `is_longer` has more than a token of each stream, which says nothing about others.
+        """
         if not n_decoding:
             pass_seconds = min(self.decode_seconds or 0.0, seconds / 2)
             return replace(self._learned((seconds - pass_seconds) / n_prefill, n_prefill), held_up_seconds=0.0)
         if not n_prefill:
-            return self._rested(seconds, n_decoding, has_guesses=has_guesses)
+            return self._rested(seconds, n_decoding, n_steps, is_longer=is_longer)
         alone = self.decode_seconds or 0.0
         beyond = max(seconds - alone, 0.0)
         held_up = max(self.held_up_seconds + beyond - alone, 0.0)
@@ -106,18 +111,18 @@ class StepBudget(msgspec.Struct, frozen=True):
         weight = min(1.0, n_prefill / TILE_ROWS)
         return replace(self, token_seconds=_blend(self.token_seconds, sample, weight))
 
-    def _rested(self, seconds: float, n_decoding: int, *, has_guesses: bool) -> StepBudget:
-        """Return the budget after a step without prompts; one with guessed tokens is longer than others."""
+    def _rested(self, seconds: float, n_decoding: int, n_steps: int, *, is_longer: bool) -> StepBudget:
+        """Return the budget after steps without prompts."""
         known = None if self._has_changed(n_decoding) else self.decode_seconds
-        alone = known if known is not None and has_guesses else _blend(known, seconds)
-        held_up = max(self.held_up_seconds - seconds, 0.0)
+        alone = known if known is not None and is_longer else _blend(known, seconds, n_samples=n_steps)
+        held_up = max(self.held_up_seconds - n_steps * seconds, 0.0)
         return replace(self, decode_seconds=alone, n_decoding=n_decoding, held_up_seconds=held_up, n_mixed=0)
 
 
-def _blend(average: float | None, sample: float, weight: float = 1.0) -> float:
-    """Move towards a sample, faster downwards: what disturbs a step makes it longer."""
+def _blend(average: float | None, sample: float, weight: float = 1.0, n_samples: int = 1) -> float:
+    """Move towards a sample, or the mean of several, faster downwards: what disturbs a step makes it longer."""
     sample = max(sample, LEAST_SECONDS)
     if average is None:
         return sample
-    share = 0.5 if sample < average else 0.2
+    share = 1 - (0.5 if sample < average else 0.8) ** n_samples
     return average + share * weight * (min(sample, WILD * average) - average)

@@ -21,9 +21,13 @@ def likeliest(logits: Floats, n_wanted: int) -> Ints | None:
     if n_groups < _LEAST_GROUPS_EACH * n_wanted:
         return None
     # n_wanted groups have a logit as large as `least`, so each of the n_wanted largest is at least that
-    tops = logits[: _GROUPS_OF * n_groups].reshape(_GROUPS_OF, n_groups).max(axis=0)
-    tops = np.concatenate((tops, logits[_GROUPS_OF * n_groups :]))
-    least = np.partition(tops, len(tops) - n_wanted)[len(tops) - n_wanted]
+    n_grouped = _GROUPS_OF * n_groups
+    grid = logits[:n_grouped].reshape(_GROUPS_OF, n_groups)
+    tops = grid.max(axis=0)
+    least = np.partition(tops, n_groups - n_wanted)[n_groups - n_wanted]
     if not np.isfinite(least):
         return None
-    return np.flatnonzero(logits >= least).astype(np.int32)
+    groups = np.flatnonzero(~(tops < least))  # also those with something that is no number
+    rows, columns = np.divmod(np.flatnonzero(grid.take(groups, axis=1) >= least), len(groups))
+    rest = np.flatnonzero(logits[n_grouped:] >= least)
+    return np.concatenate((rows * n_groups + groups[columns], n_grouped + rest)).astype(np.int32)

@@ -10,14 +10,14 @@ from typing import Protocol
 
 from ollamapy import wire
 from ollamapy.errors import InvalidInputError, OllamapyError
-from ollamapy.worker.budget import StepBudget
 from ollamapy.worker.cells import CellPool, committed_cells
 from ollamapy.worker.constraint import Constraint
+from ollamapy.worker.lessons import Lessons
 from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
 from ollamapy.worker.parking import Parking
 from ollamapy.worker.pictures import Picture, Retina
-from ollamapy.worker.plan import Plan, Slice, below_tiles, fill_batch, plan_batch, split, take_turns
+from ollamapy.worker.plan import Plan, Slice, advance_batch, below_tiles, fill_batch, plan_batch, split, take_turns
 from ollamapy.worker.prefixes import common_prefix
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculator import Speculator
@@ -72,7 +72,9 @@ class Engine:
         self._retina = retina
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
-        self._budget = StepBudget()
+        self._lessons = Lessons(speculator)
+        self._round: Plan | None = None  # what the next step does unless somebody comes or goes
+        self._filled: Plan | None = None  # what the batch holds of it
         self._largest_context = 0
         self._n_steps = 0
         self._most_running = n_parallel or useful_parallel(llama)
@@ -179,7 +181,8 @@ class Engine:
         started, n_accepted = self._clock(), self._publisher.n_accepted
         if self._decode(plan):
             outputs = self._sample(plan)
-            self._learn(plan, self._clock() - started, self._publisher.n_accepted - n_accepted)
+            n_accepted = self._publisher.n_accepted - n_accepted
+            self._lessons.take(plan, self._clock() - started, n_accepted, is_round=plan is self._round)
             if outputs:
                 self._send(wire.Step(outputs, self.cells_used, self._publisher.n_drafted, self._publisher.n_accepted))
 
@@ -231,6 +234,7 @@ class Engine:
             sequence.started = self._clock()
             sequence.n_cached = sequence.n_computed
         insort(self._running, sequence, key=_arrival)
+        self._end_round()
 
     def _soon_shared(self, sequence: Sequence) -> bool:
         if self.cells.tree is None or sequence.is_scored:
@@ -269,18 +273,21 @@ class Engine:
 
     def _plan(self) -> Plan | None:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
-        n_batch = self._llama.n_batch
+        if self._round is not None and self.cells.make_room(self._round.n_rows):
+            return self._with_drafts(self._round)
+        n_batch, budgets = self._llama.n_batch, self._lessons.budget
         while self._running:
             decoding, prompts = split(self._running)
             n_streams = len(decoding)
             if self._llama.attends_in_tiles:
                 decoding = take_turns(decoding, has_prompts=bool(prompts))
             waiting = [sequence.n_left for sequence in (*prompts, *self._waiting)] if prompts else []
-            budget = self._budget.tokens(len(decoding), waiting, n_batch, n_streams)
+            budget = budgets.tokens(len(decoding), waiting, n_batch, n_streams)
             if self._llama.attends_in_tiles and (room := below_tiles(decoding, prompts, budget)) < budget:
-                budget = self._budget.tokens(len(decoding), waiting, room, n_streams)
+                budget = budgets.tokens(len(decoding), waiting, room, n_streams)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
+                self._round = plan if plan.is_round(len(self._running)) else None
                 return self._with_drafts(plan) if plan.parts else None
             self.cells.remember(self._running[-1])
             self._preempt()
@@ -288,13 +295,14 @@ class Engine:
 
     def _with_drafts(self, plan: Plan) -> Plan:
         """Put guessed tokens into a step that only decodes, as far as batch and free cells go."""
-        if self._speculator is None or plan.n_prefill or not all(part.is_last for part in plan.parts):
+        if self._speculator is None or plan.n_prefill or len(plan.due) < len(plan.parts):
             return plan
         return self._speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
 
     def _preempt(self) -> None:
         """Free the cells of the youngest sequence; it comes back first, and computes again what was forgotten."""
         youngest = self._running.pop()
+        self._end_round()
         self.preemptions += 1
         logger.info("preempted request %d at %d tokens: no free cells", youngest.id, youngest.n_computed)
         self._vacate(youngest)
@@ -303,6 +311,17 @@ class Engine:
         else:
             youngest.sampler.close()
             self._fail(youngest.id, "capacity", "the KV cache is too small for this request alone; lower num_ctx")
+
+    def _end_round(self) -> None:
+        """Let the next step be planned anew: somebody comes or goes, or has more than one token to compute."""
+        self._round = self._filled = None
+        self._lessons.end_round()
+
+    def _remove(self, sequence: Sequence) -> None:
+        """Let a sequence run no more."""
+        self._running.remove(sequence)
+        self._end_round()
+        self._vacate(sequence)
 
     def _vacate(self, sequence: Sequence) -> None:
         """Free all cells of a sequence that does not run any more."""
@@ -316,8 +335,7 @@ class Engine:
 
     def _leave(self, sequence: Sequence) -> None:
         self.cells.remember(sequence)
-        self._running.remove(sequence)
-        self._vacate(sequence)
+        self._remove(sequence)
         self._is_untidy = True
         sequence.sampler.close()
 
@@ -325,8 +343,12 @@ class Engine:
 
     def _decode(self, plan: Plan) -> bool:
         """Compute the plan's tokens. False if the batch was refused; who was in it is preempted or failed."""
-        fill_batch(self._llama.batch, plan.parts)
-        self._publisher.prepare(part.sequence.constraint for part in plan.parts if part.is_last)
+        if plan is self._filled:
+            advance_batch(self._llama.batch, plan)
+        else:
+            fill_batch(self._llama.batch, plan.parts)
+        self._filled = plan if plan is self._round else None
+        self._publisher.prepare(plan.constraints)
         try:
             self._llama.decode(plan.n_rows)
         except DecodeError as exc:
@@ -335,14 +357,19 @@ class Engine:
             return False
         self._publisher.finish_preparing()
         self._n_steps += 1
+        if plan.n_prefill:
+            self._score(plan)
+        for part in plan.parts:
+            part.sequence.n_computed += part.n_tokens
+            part.sequence.last_step = self._n_steps
+        return True
+
+    def _score(self, plan: Plan) -> None:
         row = 0
         for part in plan.parts:
             if part.sequence.is_scored:
                 self._publisher.score(part.sequence, row, part.n_tokens)
-            part.sequence.n_computed += part.n_tokens
-            part.sequence.last_step = self._n_steps
             row += part.n_rows
-        return True
 
     def _refused(self, plan: Plan, error: DecodeError) -> None:
         if error.code == NO_FREE_CELLS and len(self._running) > 1:
@@ -353,24 +380,19 @@ class Engine:
 
     def _abandon(self, sequence: Sequence, kind: wire.ErrorKind, error: str) -> None:
         """End a running request in an error; what it computed is not kept."""
-        self._running.remove(sequence)
-        self._vacate(sequence)
+        self._remove(sequence)
         sequence.sampler.close()
         self._fail(sequence.id, kind, error)
 
     def _sample(self, plan: Plan) -> list[wire.Output]:
         outputs: list[wire.Output] = []
-        due: list[tuple[Slice, int]] = []
-        row = 0
-        for part in plan.parts:
-            if part.is_last:
-                due.append((part, row + part.n_tokens - 1))
-            else:
-                self.cells.remember(part.sequence)
-            row += part.n_rows
-        drawn = self._publisher.draw_all([(part.sequence, row) for part, row in due])
-        for (part, first), token in zip(due, drawn, strict=True):
-            self._advance(part, first, token, outputs)
+        if len(plan.due) < len(plan.parts):
+            for part in plan.parts:
+                if not part.is_last:
+                    self.cells.remember(part.sequence)
+        drawn = self._publisher.draw_all(plan.due)
+        for (part, row), token in zip(plan.due, drawn, strict=True):
+            self._advance(part, row, token, outputs)
         return outputs
 
     def _advance(self, part: Slice, row: int, token: int | OllamapyError, outputs: list[wire.Output]) -> None:
@@ -391,26 +413,20 @@ class Engine:
             self.cells.remember(sequence)
         elif len(sequence.tokens) > sequence.context:
             self._shift(sequence)
+        elif sequence.n_fresh > 1:
+            self._end_round()
 
     def _shift(self, sequence: Sequence) -> None:
         """Drop the older half of what follows the first `num_keep` tokens; the rest is computed again.
 
         A full context is a turn: whoever waits by now comes first, so that endless answers starve nobody.
         """
-        self._running.remove(sequence)
-        self._vacate(sequence)
+        self._remove(sequence)
         keep = min(sequence.request.num_keep, len(sequence.tokens) // 2)
         drop = (len(sequence.tokens) - keep) // 2
         sequence.tokens = sequence.tokens[:keep] + sequence.tokens[keep + drop :]
         sequence.arrived = self._clock()
         self._queue(sequence)
-
-    def _learn(self, plan: Plan, seconds: float, n_accepted: int) -> None:
-        if plan.n_decoding or plan.n_prefill:
-            has_guesses = plan.n_rows > plan.n_decoding + plan.n_prefill
-            self._budget = self._budget.after(seconds, plan.n_decoding, plan.n_prefill, has_guesses=has_guesses)
-        if self._speculator is not None and not plan.n_prefill:
-            self._speculator.learn(plan, n_accepted, seconds)
 
     def _fail(self, request_id: int, kind: wire.ErrorKind, error: str, numbers: list[int] | None = None) -> None:
         self._send(wire.Failed(request_id, kind, error, numbers or []))

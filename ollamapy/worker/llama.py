@@ -61,6 +61,7 @@ class Batch:
         self.positions: Ints = np.zeros(n_batch, np.int32)
         self.sequences: Ints = np.zeros(n_batch, np.int32)
         self.wants_logits: npt.NDArray[np.int8] = np.zeros(n_batch, np.int8)
+        self._token_at, self._position_at = self.tokens.data, self.positions.data  # faster for a few
         self._ones: Ints = np.ones(n_batch, np.int32)
         base = self.sequences.ctypes.data
         self._sequence_pointers = np.array([base + 4 * i for i in range(n_batch)], np.uint64)
@@ -73,6 +74,10 @@ class Batch:
             seq_id=_pointer(self._sequence_pointers, ctypes.POINTER(ctypes.c_int32)),
             logits=_pointer(self.wants_logits, ctypes.c_int8),
         )
+
+    def set_row(self, row: int, token: int, position: int) -> None:
+        """Write one row; what else it has stays."""
+        self._token_at[row], self._position_at[row] = token, position
 
     def sized(self, n_tokens: int) -> Handle:
         """Return llama.cpp's structure over the first `n_tokens` rows."""
@@ -110,8 +115,8 @@ class Llama:
         self.can_cut = not (self.is_recurrent or self.has_sliding_window)
         self.attends_in_tiles = not self.size_device_bytes and attends_in_tiles(load.kv_cache_type)
         self.batch = Batch(self.n_batch)
-        self._pieces: dict[tuple[int, bool], bytes] = {}
-        self._ends: dict[int, bool] = {}
+        self._pieces: dict[int, bytes] = {}
+        self._spoken: dict[int, bytes | None] = {}
 
     def _load_model(self, load: LoadModel, on_progress: Callable[[float], None]) -> Handle:
         params = api.llama_model_default_params()
@@ -212,12 +217,21 @@ class Llama:
             size = -count
         raise OllamapyError("llama.cpp could not tokenise the text")
 
-    def piece(self, token: int, *, special: bool = False) -> bytes:
-        """Return a token's bytes; those of control tokens are empty unless `special`."""
-        known = self._pieces.get((token, special))
+    def piece(self, token: int) -> bytes:
+        """Return a token's bytes, also those of control tokens."""
+        known = self._pieces.get(token)
         if known is None:
-            known = self._pieces[token, special] = self._read_piece(token, special=special)
+            known = self._pieces[token] = self._read_piece(token, special=True)
         return known
+
+    def spoken(self, token: int) -> bytes | None:
+        """Return the bytes that a token adds to an answer, none for control tokens; None if the answer ends with it."""
+        try:
+            return self._spoken[token]
+        except KeyError:
+            is_end = bool(api.llama_vocab_is_eog(self._vocab, token))
+            said = self._spoken[token] = None if is_end else self._read_piece(token, special=False)
+            return said
 
     def _read_piece(self, token: int, *, special: bool) -> bytes:
         buffer = _UsualPiece()  # its own: two threads read tokens
@@ -242,13 +256,6 @@ class Llama:
                 return buffer.raw[:count].decode(errors="replace")
             size = -count
         raise OllamapyError("llama.cpp could not detokenise the tokens")
-
-    def is_end(self, token: int) -> bool:
-        """Whether the token ends a generation."""
-        known = self._ends.get(token)
-        if known is None:
-            known = self._ends[token] = bool(api.llama_vocab_is_eog(self._vocab, token))
-        return known
 
     @property
     def closes_text(self) -> bool:
@@ -314,7 +321,7 @@ class Llama:
         """Return the texts of all control tokens."""
         wanted = api.LLAMA_TOKEN_ATTR_CONTROL
         ids = [i for i in self._silent_tokens() if api.llama_vocab_get_attr(self._vocab, i) & wanted]
-        return [text for i in ids if (text := self.piece(i, special=True).decode(errors="replace"))]
+        return [text for i in ids if (text := self.piece(i).decode(errors="replace"))]
 
     def _silent_tokens(self) -> Iterator[int]:
         """Yield all tokens that show in text only on demand, and some others: few calls find where they lie."""
@@ -334,7 +341,7 @@ class Llama:
 
     def token_text(self, token: int) -> str:
         """Return a token's text, empty for the absent token -1."""
-        return self.piece(token, special=True).decode(errors="replace") if token >= 0 else ""
+        return self.piece(token).decode(errors="replace") if token >= 0 else ""
 
     @property
     def bos_token(self) -> str:

@@ -20,6 +20,8 @@ class Guess:
 class NgramIndex:
     """Where each run of SIZE tokens ended last. It belongs to one token list that only grows at its end."""
 
+    __slots__ = ("_ends", "_latest", "_next")
+
     def __init__(self) -> None:
         self._ends: dict[tuple[int, ...], int] = {}
         self._next = SIZE
@@ -28,13 +30,15 @@ class NgramIndex:
     def guess(self, tokens: Tokens[int], most: int) -> Guess | None:
         """Return up to `most` tokens that may follow, None where the last SIZE tokens are new."""
         n_tokens = len(tokens)
-        if n_tokens == self._next + 1 and len(self._latest) == SIZE:
-            self._ends[self._latest] = self._next  # the usual case: one more token since the last call
+        if n_tokens == self._next + 1 and len(self._latest) == SIZE:  # the usual case: one more token
+            self._ends[self._latest] = self._next
+            self._latest = (*self._latest[1:], tokens[-1])
+            self._next = n_tokens
         else:
             for end in range(self._next, n_tokens):
                 self._ends[tuple(tokens[end - SIZE : end])] = end
-        self._next = max(self._next, n_tokens)
-        self._latest = tuple(tokens[-SIZE:])
+            self._latest = tuple(tokens[-SIZE:])
+            self._next = max(self._next, n_tokens)
         last = self._ends.get(self._latest)
         if last is None or most <= 0:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
@@ -15,6 +15,7 @@ from ollamapy.errors import OllamapyError, RunnerError
 from ollamapy.worker.candidates import Floats
 from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Llama
+from ollamapy.worker.plan import Slice
 from ollamapy.worker.race import Race
 from ollamapy.worker.sequence import Sequence
 
@@ -40,11 +41,10 @@ class Publisher:
         self._race = Race()
         self.n_drafted = self.n_accepted = 0
 
-    def prepare(self, constraints: Iterable[Constraint | None]) -> None:
-        """Begin to compute the masks of these constraints in another thread; `draw_all` waits for it."""
-        due = [constraint for constraint in constraints if constraint is not None]
-        if due:
-            self._prepared = self._pool.submit(_prepare_all, due)
+    def prepare(self, constraints: list[Constraint]) -> None:
+        """Begin to compute the masks of these constraints in another thread; `finish_preparing` waits for it."""
+        if constraints:
+            self._prepared = self._pool.submit(_prepare_all, constraints)
 
     def finish_preparing(self) -> None:
         """Wait until what `prepare` began is done."""
@@ -52,7 +52,7 @@ class Publisher:
             self._prepared.result()
             self._prepared = None
 
-    def draw_all(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
+    def draw_all(self, due: list[tuple[Slice, int]]) -> list[int | OllamapyError]:
         """Sample the first token of each sequence from its batch row; an error stands for one that has none.
 
         Several threads do it where that has proved to be faster.
@@ -64,7 +64,7 @@ class Publisher:
         self._race.learn(way, self._clock() - started, len(due))
         return drawn
 
-    def _draw_in_threads(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
+    def _draw_in_threads(self, due: list[tuple[Slice, int]]) -> list[int | OllamapyError]:
         self._llama.settle()
         size = -(-len(due) // min(self._n_threads, len(due) // _WORTH_A_THREAD))
         parts = [due[at : at + size] for at in range(size, len(due), size)]
@@ -72,9 +72,9 @@ class Publisher:
         drawn = [self._draw_or_error(*one) for one in due[:size]]
         return drawn + [token for other in others for token in other.result()]
 
-    def _draw_or_error(self, sequence: Sequence, row: int) -> int | OllamapyError:
+    def _draw_or_error(self, part: Slice, row: int) -> int | OllamapyError:
         try:
-            return self.draw(sequence, row)
+            return self.draw(part.sequence, row)
         except OllamapyError as exc:
             return exc
 
@@ -108,8 +108,28 @@ class Publisher:
         Row `row + i` belongs to `draft[i - 1]`. Each row is sampled by the sequence's own chain, so the tokens are the
         same that come one by one. Sets `finish_reason` where the answer ends; raises as `draw` does.
         """
-        said, n_before, n_true = Said(), len(sequence.tokens), 0
+        n_before, n_true = len(sequence.tokens), 0
         begun = None if sequence.n_generated else (sequence.n_prompt, sequence.n_cached)
+        if begun or draft or sequence.constraint is not None or sequence.request.logprobs:
+            said, n_true = self._follow(sequence, row, token, draft)
+            text, logprobs = said.text, said.logprobs
+        else:  # nearly always: one more token of a stream
+            text, logprobs = self._append(sequence, token), []
+        sequence.n_fresh = len(sequence.tokens) - sequence.n_computed
+        if sequence.ahead.guess is not None:
+            sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
+        finished, told = None, sequence.prompt_logprobs
+        if told:
+            sequence.prompt_logprobs = []
+        if sequence.finish_reason is not None:
+            text += sequence.text.close()
+            finished = self._finished(sequence, sequence.finish_reason)
+        n_tokens = len(sequence.tokens) - n_before
+        return wire.Output(sequence.id, text, logprobs, finished, told, n_tokens, begun)
+
+    def _follow(self, sequence: Sequence, row: int, token: int, draft: tuple[int, ...]) -> tuple[Said, int]:
+        """Do what `advance` says; return what is said, and how much of the draft came true."""
+        said, n_true = Said(), 0
         while True:
             self._take(sequence, row + n_true, token, said)
             while n_true < len(draft) and sequence.n_left and draft[n_true] == sequence.tokens[sequence.n_computed]:
@@ -118,20 +138,9 @@ class Publisher:
             if sequence.n_left or sequence.finish_reason is not None:
                 break
             token = self.draw(sequence, row + n_true)
-        sequence.n_fresh = sequence.n_left
-        if draft:
-            self.n_drafted += len(draft)
-            self.n_accepted += n_true
-        if sequence.ahead.guess is not None:
-            sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
-        finished, told = None, sequence.prompt_logprobs
-        if told:
-            sequence.prompt_logprobs = []
-        if sequence.finish_reason is not None:
-            said.text += sequence.text.close()
-            finished = self._finished(sequence, sequence.finish_reason)
-        n_tokens = len(sequence.tokens) - n_before
-        return wire.Output(sequence.id, said.text, said.logprobs, finished, told, n_tokens, begun)
+        self.n_drafted += len(draft)
+        self.n_accepted += n_true
+        return said, n_true
 
     def score(self, sequence: Sequence, row: int, n_rows: int) -> None:
         """Note how likely the tokens of the prompt were that follow the next `n_rows`, whose logits begin at `row`.
@@ -140,7 +149,7 @@ class Publisher:
         """
         request, noted = sequence.request, sequence.prompt_logprobs
         if not noted:
-            piece = self._llama.piece(sequence.tokens[0], special=True)
+            piece = self._llama.piece(sequence.tokens[0])
             is_added = request.add_special and piece == self._llama.bos_token.encode()
             noted.append(wire.Logprob(b"" if is_added else piece, 0.0, []))
         first = sequence.n_computed + 1  # the position of the token that the first of the rows tells about
@@ -149,40 +158,46 @@ class Publisher:
             noted.append(self._logprob(scores, sequence.tokens[position], request.top_logprobs))
 
     def _take(self, sequence: Sequence, row: int, token: int, said: Said) -> None:
-        """Append a sampled token, and all those that the grammar forces behind it."""
+        """Append a sampled token, and those that the grammar forces behind it."""
         scores = log_softmax(self._llama.logits(row)) if sequence.request.logprobs else None
         if sequence.first_token is None:
             sequence.first_token = self._clock()
-        goes_on = self._append(sequence, token, said)
+        said.text += self._append(sequence, token)
         if scores is not None:
             said.logprobs.append(self._logprob(scores, token, sequence.request.top_logprobs))
-        if sequence.constraint is None or not goes_on:
-            return
-        for forced in sequence.constraint.forced()[: max(sequence.context + 1 - len(sequence.tokens), 0)]:
+        if sequence.constraint is not None and sequence.finish_reason is None:
+            self._take_forced(sequence, sequence.constraint, said)
+
+    def _take_forced(self, sequence: Sequence, constraint: Constraint, said: Said) -> None:
+        for forced in constraint.forced()[: max(sequence.context + 1 - len(sequence.tokens), 0)]:
             sequence.sampler.accept((forced,))
-            goes_on = self._append(sequence, forced, said)
+            said.text += self._append(sequence, forced)
             if sequence.request.logprobs:
-                piece = self._llama.piece(forced, special=True)
+                piece = self._llama.piece(forced)
                 said.logprobs.append(wire.Logprob(piece, 0.0, [(piece, 0.0)] if sequence.request.top_logprobs else []))
-            if not goes_on:
+            if sequence.finish_reason is not None:
                 return
 
-    def _append(self, sequence: Sequence, token: int, said: Said) -> bool:
-        """Append a token; false at an end: 1 the model's, 2 a stop string, 3 the grammar, 4 max_tokens, 5 num_ctx."""
+    def _append(self, sequence: Sequence, token: int) -> str:
+        """Append a token; return the text that is now certain.
+
+        Sets `finish_reason` at an end: 1 the model's, 2 a stop string, 3 the grammar, 4 max_tokens, 5 num_ctx.
+        """
         sequence.n_generated += 1
-        if self._llama.is_end(token):  # 1
+        piece = self._llama.spoken(token)
+        if piece is None:  # 1
             sequence.finish_reason = "stop"
-            return False
+            return ""
         sequence.tokens.append(token)
-        said.text += sequence.text.feed(self._llama.piece(token, special=token in sequence.visible))
+        text = sequence.text.feed(self._llama.piece(token) if token in sequence.visible else piece)
         constraint = sequence.constraint
         if sequence.text.stopped_by is not None or (constraint is not None and constraint.accept(token)):  # 2, 3
             sequence.finish_reason = "stop"
         elif sequence.n_generated >= sequence.max_tokens or (
-            not sequence.request.shift and len(sequence.tokens) >= sequence.context
+            len(sequence.tokens) >= sequence.context and not sequence.request.shift
         ):  # 4, 5
             sequence.finish_reason = "length"
-        return sequence.finish_reason is None
+        return text
 
     def _logprob(self, scores: Floats, token: int, n_top: int) -> wire.Logprob:
         top: list[tuple[bytes, float]] = []
@@ -190,8 +205,8 @@ class Publisher:
             best = np.argpartition(scores, -n_top)[-n_top:]
             best = best[np.argsort(-scores[best], kind="stable")]
             possible = best[np.isfinite(scores[best])]
-            top = [(self._llama.piece(int(i), special=True), float(scores[i])) for i in possible]
-        return wire.Logprob(self._llama.piece(token, special=True), float(scores[token]), top)
+            top = [(self._llama.piece(int(i)), float(scores[i])) for i in possible]
+        return wire.Logprob(self._llama.piece(token), float(scores[token]), top)
 
     def _finished(self, sequence: Sequence, reason: Literal["stop", "length"]) -> wire.Finished:
         now = self._clock()

@@ -7,6 +7,7 @@ from collections.abc import Sequence as Rows
 import msgspec
 
 from ollamapy.worker.budget import TILE_ROWS
+from ollamapy.worker.constraint import Constraint
 from ollamapy.worker.llama import Batch
 from ollamapy.worker.sequence import Sequence
 
@@ -44,13 +45,26 @@ class Slice(msgspec.Struct, frozen=True, eq=False):
 class Plan(msgspec.Struct, frozen=True, eq=False):
     """What one decode computes: `n_decoding` parts of streams come first, then `n_prefill` tokens of prompts.
 
-    `n_rows` is the size of the batch, guesses included.
+    `n_rows` is the size of the batch, guesses included. A token is sampled for each part in `due`, from the row behind
+    it on, under the `constraints` of some.
     """
 
     parts: list[Slice]
     n_decoding: int
     n_prefill: int
     n_rows: int
+    due: list[tuple[Slice, int]]
+    constraints: list[Constraint]
+    has_guesses: bool
+
+    @property
+    def is_longer(self) -> bool:
+        """Whether streams have more than a row each: guessed tokens, or what their grammar forced."""
+        return self.n_rows > self.n_decoding + self.n_prefill
+
+    def is_round(self, n_running: int) -> bool:
+        """Whether it has one token of each of so many sequences, so that the next step may be the same again."""
+        return not self.n_prefill and n_running == self.n_rows == len(self.due)
 
 
 def split(running: Rows[Sequence]) -> tuple[list[Sequence], list[Sequence]]:
@@ -105,7 +119,20 @@ def plan_batch(decoding: Rows[Sequence], prompts: Rows[Sequence], n_batch: int, 
         if n_tokens:
             parts.append(_part(sequence, n_tokens))
             n_prefill += n_tokens
-    return Plan(parts, n_decoding, n_prefill, n_rows + n_prefill)
+    return plan_of(parts, n_decoding, n_prefill)
+
+
+def plan_of(parts: list[Slice], n_decoding: int, n_prefill: int = 0) -> Plan:
+    """Return the plan of these parts."""
+    due: list[tuple[Slice, int]] = []
+    row = 0
+    for part in parts:
+        if part.is_last:
+            due.append((part, row + part.n_tokens - 1))
+        row += part.n_rows
+    constraints = [made for part, _ in due if (made := part.sequence.constraint) is not None]
+    has_guesses = any(part.draft for part in parts)
+    return Plan(parts, n_decoding, n_prefill, row, due, constraints, has_guesses)
 
 
 def _last_step(sequence: Sequence) -> int:
@@ -143,3 +170,10 @@ def fill_batch(batch: Batch, parts: Rows[Slice]) -> None:
     batch.positions[:n_rows] = positions
     batch.sequences[:n_rows] = sequences
     batch.wants_logits[:n_rows] = wants_logits
+
+
+def advance_batch(batch: Batch, plan: Plan) -> None:
+    """Write the rows of a round that the batch has already, for the next token of each sequence."""
+    for row, part in enumerate(plan.parts):
+        sequence = part.sequence
+        batch.set_row(row, sequence.tokens[-1], sequence.position)

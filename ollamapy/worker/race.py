@@ -39,9 +39,9 @@ class Race:
         self._taken += 1
         return 1 - faster if self._taken % self.retry == 0 else faster
 
-    def learn(self, number: int, seconds: float, work: float) -> None:
-        """Take in how long so much work took on a way."""
-        way = self.ways[number]
-        way.seconds = _KEPT * way.seconds + seconds
-        way.work = _KEPT * way.work + work
-        way.n_trials += 1
+    def learn(self, number: int, seconds: float, work: float, n_trials: int = 1) -> None:
+        """Take in how long so much work took on a way, in one trial or several."""
+        way, kept = self.ways[number], _KEPT**n_trials
+        way.seconds = kept * way.seconds + seconds
+        way.work = kept * way.work + work
+        way.n_trials += n_trials

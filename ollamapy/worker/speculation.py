@@ -15,6 +15,7 @@ ROW_SHARE = 0.5  # of the time per row of the largest step known, assumed for ea
 WORTHWHILE = 1.1  # times the tokens per second, expected: less is within the errors of what was measured
 FORGET_STEPS = 400  # what was not measured for so long may have changed, and is worth another try
 _BOUNDS = (5, 9, 17)  # match lengths that begin a new class
+_STEP_KEPT = 0.8  # of what is known of a step's time, with each step more
 _WEIGHT = 0.1
 
 
@@ -26,13 +27,14 @@ class StepCosts:
     _measured: dict[int, int] = field(default_factory=dict)
     _now: int = 0
 
-    def learn(self, n_rows: int, seconds: float) -> None:
-        """Take in how long a step of so many rows took."""
-        self._now += 1
+    def learn(self, n_rows: int, seconds: float, n_steps: int = 1) -> None:
+        """Take in how long each of the last steps took, all of so many rows."""
+        before, self._now = self._now, self._now + n_steps
         known = self._seconds.get(n_rows)
-        self._seconds[n_rows] = seconds if known is None else known + 0.2 * (seconds - known)
+        share = 1.0 if known is None else 1 - _STEP_KEPT**n_steps
+        self._seconds[n_rows] = (known or 0.0) + share * (seconds - (known or 0.0))
         self._measured[n_rows] = self._now
-        if self._now % FORGET_STEPS == 0:
+        if self._now // FORGET_STEPS > before // FORGET_STEPS:
             for rows in [r for r, at in self._measured.items() if at <= self._now - FORGET_STEPS]:
                 del self._seconds[rows], self._measured[rows]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ollamapy.worker.draft import DraftModel
 from ollamapy.worker.ngram import Guess
-from ollamapy.worker.plan import Plan, Slice
+from ollamapy.worker.plan import Plan, Slice, plan_of
 from ollamapy.worker.race import TRIALS, Race
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_lengths
@@ -34,15 +34,15 @@ class Speculator:
         if self._draft is not None:
             self._draft.forget(sequence.id)
 
-    def learn(self, plan: Plan, n_accepted: int, seconds: float) -> None:
-        """Take in how long a step took that only decoded, without the time for guessing, and what it brought."""
-        self._costs.learn(plan.n_rows, seconds)
+    def learn(self, plan: Plan, n_accepted: int, seconds: float, n_steps: int = 1) -> None:
+        """Take in how long steps took that only decoded, without the time for guessing, and what they brought."""
+        self._costs.learn(plan.n_rows, seconds / n_steps, n_steps)
         spent = 0.0
         if self._draft is not None:
             drafted = sum(len(part.draft) for part in plan.parts if part.sequence.ahead.is_drafted)
             spent = drafted * self._token_seconds
-        has_guesses = any(part.draft for part in plan.parts)
-        self._race(plan).learn(int(has_guesses), seconds + spent, plan.n_decoding + n_accepted)
+        n_tokens = n_steps * plan.n_decoding + n_accepted
+        self._race(plan).learn(int(plan.has_guesses), seconds + spent, n_tokens, n_steps)
 
     def extend(self, plan: Plan, most_rows: int) -> Plan:
         """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
@@ -59,7 +59,8 @@ class Speculator:
         if self._draft is not None:
             self._ask(self._draft, [(part.sequence, n) for part, n in zip(plan.parts, lengths, strict=True)])
         parts = [_with_draft(part, n) for part, n in zip(plan.parts, lengths, strict=True)]
-        return Plan(parts, plan.n_decoding, 0, sum(part.n_rows for part in parts))
+        extended = plan_of(parts, plan.n_decoding)
+        return extended if extended.has_guesses else plan
 
     def _race(self, plan: Plan) -> Race:
         race = self._races.get(plan.n_decoding)

@@ -12,6 +12,8 @@ class TextStream:
     A trailing part that may still grow into a stop string is held back. Once `stopped_by` is set, nothing more comes.
     """
 
+    __slots__ = ("_decoder", "_held", "_is_inside", "_stop", "stopped_by")
+
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._stop = tuple(s for s in stop if s)

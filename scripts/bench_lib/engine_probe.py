@@ -6,6 +6,7 @@ output. It drives the engine without daemon and pipes, and encodes its messages 
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from ollamapy.errors import OllamapyError
 from ollamapy.worker.engine import Engine
 from ollamapy.worker.llama import Llama
 from ollamapy.worker.output import Publisher
-from ollamapy.worker.sequence import Sequence
+from ollamapy.worker.plan import Slice
 from ollamapy.worker.speculator import Speculator
 
 WARM_STEPS = 4
@@ -60,7 +61,7 @@ class TimedPublisher(Publisher):
 
     clock: Clock
 
-    def draw_all(self, due: list[tuple[Sequence, int]]) -> list[int | OllamapyError]:
+    def draw_all(self, due: list[tuple[Slice, int]]) -> list[int | OllamapyError]:
         """Sample as usual."""
         began = perf_counter()
         drawn = super().draw_all(due)
@@ -100,6 +101,7 @@ def run_engine(plan: Plan) -> Steps:
             number, [], [], False, wire.Sampling(**plan.sampling), num_ctx=plan.n_ctx, max_tokens=plan.max_tokens
         )
         engine.add(request, tokens)
+    gc.freeze()  # as a worker does
     steps = Steps()
     while engine.is_busy:
         sent.clear()

@@ -128,8 +128,8 @@ def test_prompts_that_never_end_leave_a_step_to_the_streams_now_and_then() -> No
 
 def test_guessed_tokens_tell_that_streams_ran_but_not_what_they_take() -> None:
     budget = StepBudget().after(0.1, 4, 0)
-    assert budget.after(0.9, 4, 0, has_guesses=True) == budget
-    assert budget.after(0.9, 8, 0, has_guesses=True).n_decoding == 8
+    assert budget.after(0.9, 4, 0, is_longer=True) == budget
+    assert budget.after(0.9, 8, 0, is_longer=True).n_decoding == 8
 
 
 def test_a_stall_makes_chunks_small_for_a_while_only() -> None:

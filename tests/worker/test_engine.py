@@ -322,7 +322,7 @@ def test_each_sampler_acts_and_is_reproducible(driver: Driver, settings: dict[st
 @pytest.mark.parametrize("name", ["stories260K-f32", "babyllama361-f16", "babyllama105-f16", "rwkv7-834k-f32", "wren"])
 def test_all_control_tokens_are_found(shared_models: Path, wren_gguf: Path, name: str) -> None:
     llama = load_llama(wren_gguf if name == "wren" else shared_models / f"gguf/{name}.gguf", n_ctx=256, f32=False)
-    silent = {token for token in range(llama.n_vocab) if llama.piece(token, special=True) and not llama.piece(token)}
+    silent = {token for token in range(llama.n_vocab) if llama.piece(token) and not llama.spoken(token)}
     texts = [llama.token_text(token) for token in sorted(silent)]
     assert set(llama.control_tokens()) <= set(texts)
     assert set(texts) - set(llama.control_tokens()) <= {"<unk>", "[UNK]"}

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 
 from ollamapy.worker.budget import TILE_ROWS
+from ollamapy.worker.llama import Batch
 from ollamapy.worker.plan import (
     LARGE_CHUNK,
     LEAST_ROOM,
     MOST_SCORED,
     Plan,
+    Slice,
+    advance_batch,
     below_tiles,
+    fill_batch,
     plan_batch,
+    plan_of,
     split,
     take_turns,
 )
@@ -22,7 +27,13 @@ def sequence(
     n_left: int, *, computed: int = 0, last_step: int = 0, decoding: bool = False, scored: bool = False
 ) -> Any:
     return SimpleNamespace(
-        n_left=n_left, n_text=n_left, n_computed=computed, last_step=last_step, is_decoding=decoding, is_scored=scored
+        n_left=n_left,
+        n_text=n_left,
+        n_computed=computed,
+        last_step=last_step,
+        is_decoding=decoding,
+        is_scored=scored,
+        constraint=None,
     )
 
 
@@ -54,6 +65,42 @@ def test_a_prompt_whose_logits_are_all_wanted_comes_in_small_pieces() -> None:
     (scored, plain) = plan_batch([], [sequence(200, scored=True), sequence(200)], 512, 512).parts
     assert (scored.n_tokens, scored.n_wanted) == (MOST_SCORED, MOST_SCORED)
     assert (plain.n_tokens, plain.n_wanted) == (200, 1)
+
+
+def test_only_one_token_of_everybody_makes_a_round() -> None:
+    assert plan_batch(streams(3), [], 8, 0).is_round(3)
+    assert not plan_batch(streams(3), [], 8, 0).is_round(4)  # somebody has no turn
+    assert not plan_batch(streams(2), [sequence(1)], 8, 8).is_round(3)
+    assert not plan_batch([sequence(2, decoding=True)], [], 8, 0).is_round(1)
+
+
+def test_the_next_round_writes_what_a_new_plan_would() -> None:
+    told = [sequence(1, computed=at, decoding=True) for at in (5, 9, 7)]
+    for number, one in enumerate(told):
+        one.tokens, one.position, one.seq_id = list(range(one.n_computed + 1)), one.n_computed, number + 3
+    plan, kept, anew = plan_batch(told, [], 8, 0), Batch(8), Batch(8)
+    fill_batch(kept, plan.parts)
+    for one in told:
+        one.tokens.append(100 + one.seq_id)
+        one.n_computed = one.position = one.n_computed + 1
+    advance_batch(kept, plan)
+    fill_batch(anew, plan_batch(told, [], 8, 0).parts)
+    for field in ("tokens", "positions", "sequences", "wants_logits"):
+        assert getattr(kept, field).tolist() == getattr(anew, field).tolist()
+
+
+def test_guesses_move_the_rows_of_those_behind_them() -> None:
+    first, second = streams(2)
+    plan = plan_of([Slice(first, 1, is_last=True, draft=(4, 5)), Slice(second, 1, is_last=True)], 2)
+    assert [row for _, row in plan.due] == [0, 3]
+    assert plan.has_guesses
+    assert plan.n_rows == 4
+
+
+def test_forced_tokens_make_a_step_longer_but_are_no_guesses() -> None:
+    plan = plan_batch([sequence(7, decoding=True)], [], 8, 0)
+    assert plan.is_longer
+    assert not plan.has_guesses
 
 
 def test_nobody_to_run_plans_nothing() -> None:

@@ -1,0 +1,60 @@
+"""What steps teach: how many prompt tokens go into one, and whether guesses pay."""
+
+from __future__ import annotations
+
+from ollamapy.worker.budget import StepBudget
+from ollamapy.worker.plan import Plan
+from ollamapy.worker.speculator import Speculator
+
+MOST_STEPS = 8  # of a round that are learned from together
+
+
+class Lessons:
+    """The budget, and the speculator's times. Steps of one round are learned from together: first one, then more."""
+
+    def __init__(self, speculator: Speculator | None) -> None:
+        self._budget = StepBudget()
+        self._speculator = speculator
+        self._round: Plan | None = None
+        self._seconds = 0.0
+        self._n_steps = 0
+        self._n_wanted = 1
+
+    @property
+    def budget(self) -> StepBudget:
+        """What all steps so far have taught."""
+        self._settle()
+        return self._budget
+
+    def end_round(self) -> None:
+        """Let go of a round that does not come again."""
+        self._settle()
+        self._round = None
+
+    def take(self, plan: Plan, seconds: float, n_accepted: int, *, is_round: bool) -> None:
+        """Take in how long a step took, and how many guessed tokens came true; a round may come again as it is."""
+        if not is_round:
+            self.end_round()
+            self._learn(plan, seconds, n_accepted)
+            return
+        if plan is not self._round:
+            self._settle()
+            self._round, self._n_wanted = plan, 1
+        self._seconds += seconds
+        self._n_steps += 1
+        if self._n_steps == self._n_wanted:
+            self._settle()
+            self._n_wanted = min(2 * self._n_wanted, MOST_STEPS)
+
+    def _settle(self) -> None:
+        if self._round is not None and self._n_steps:
+            self._learn(self._round, self._seconds, 0, self._n_steps)
+            self._seconds, self._n_steps = 0.0, 0
+
+    def _learn(self, plan: Plan, seconds: float, n_accepted: int, n_steps: int = 1) -> None:
+        if plan.n_decoding or plan.n_prefill:
+            self._budget = self._budget.after(
+                seconds / n_steps, plan.n_decoding, plan.n_prefill, is_longer=plan.is_longer, n_steps=n_steps
+            )
+        if self._speculator is not None and not plan.n_prefill:
+            self._speculator.learn(plan, n_accepted, seconds, n_steps)
