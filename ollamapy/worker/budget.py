@@ -13,7 +13,7 @@ STRETCH = 1.7
 CROWD = 8  # several requests that wait are one where no more than so many stream for each,
 CROWD_PROMPT_SECONDS = 4.0  # no prompt among them takes longer by itself,
 CROWD_SECONDS = 60.0  # and the streams have been held up for no longer
-SWIFT_STEP_SECONDS = 0.035  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
+SWIFT_STEP_SECONDS = 0.031  # more tokens in a second than anyone reads: no prompt need wait for still shorter steps
 LONGEST_STEP_SECONDS = 1.0
 MOST_SMALL = 64  # steps with small chunks, after which a large one shows again what its tokens cost, if it fits
 MOST_MIXED = 16  # steps with prompts in a row, after which one shows again what the streams alone take
@@ -120,7 +120,7 @@ class StepBudget(msgspec.Struct, frozen=True):
 
 
 def _blend(average: float | None, sample: float, weight: float = 1.0, n_samples: int = 1) -> float:
-    """Move towards a sample, or the mean of several, faster downwards: what disturbs a step makes it longer."""
+    """Move towards a sample, or the usual one of several, faster downwards: what disturbs a step makes it longer."""
     sample = max(sample, LEAST_SECONDS)
     if average is None:
         return sample

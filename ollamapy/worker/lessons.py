@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from ollamapy.worker.budget import StepBudget
 from ollamapy.worker.plan import Plan
 from ollamapy.worker.speculator import Speculator
@@ -16,8 +18,7 @@ class Lessons:
         self._budget = StepBudget()
         self._speculator = speculator
         self._round: Plan | None = None
-        self._seconds = 0.0
-        self._n_steps = 0
+        self._seconds: list[float] = []  # of its steps that were not learned from
         self._n_wanted = 1
 
     @property
@@ -35,26 +36,27 @@ class Lessons:
         """Take in how long a step took, and how many guessed tokens came true; a round may come again as it is."""
         if not is_round:
             self.end_round()
-            self._learn(plan, seconds, n_accepted)
+            self._learn(plan, [seconds], n_accepted)
             return
         if plan is not self._round:
             self._settle()
             self._round, self._n_wanted = plan, 1
-        self._seconds += seconds
-        self._n_steps += 1
-        if self._n_steps == self._n_wanted:
+        self._seconds.append(seconds)
+        if len(self._seconds) >= self._n_wanted:
             self._settle()
             self._n_wanted = min(2 * self._n_wanted, MOST_STEPS)
 
     def _settle(self) -> None:
-        if self._round is not None and self._n_steps:
-            self._learn(self._round, self._seconds, 0, self._n_steps)
-            self._seconds, self._n_steps = 0.0, 0
+        if self._round is not None and self._seconds:
+            self._learn(self._round, self._seconds, 0)
+            self._seconds = []
 
-    def _learn(self, plan: Plan, seconds: float, n_accepted: int, n_steps: int = 1) -> None:
+    def _learn(self, plan: Plan, seconds: list[float], n_accepted: int) -> None:
+        n_steps = len(seconds)
         if plan.n_decoding or plan.n_prefill:
+            usual = median(seconds)  # a step that something held up says nothing about the others
             self._budget = self._budget.after(
-                seconds / n_steps, plan.n_decoding, plan.n_prefill, is_longer=plan.is_longer, n_steps=n_steps
+                usual, plan.n_decoding, plan.n_prefill, is_longer=plan.is_longer, n_steps=n_steps
             )
         if self._speculator is not None and not plan.n_prefill:
-            self._speculator.learn(plan, n_accepted, seconds, n_steps)
+            self._speculator.learn(plan, n_accepted, sum(seconds), n_steps)

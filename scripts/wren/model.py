@@ -17,7 +17,7 @@ class Shape:
 
     vocabulary: int = 2048
     width: int = 256
-    layers: int = 5
+    layers: int = 7
     heads: int = 8
     kv_heads: int = 2
     head_size: int = 64

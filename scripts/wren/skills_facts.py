@@ -54,7 +54,7 @@ IDENTITY = (
             "How many [parameters|weights|bytes] do you [have|need]?",
             "Are you a [big|large|small|tiny] model?",
         ),
-        "I am tiny: about five million parameters.",
+        "I am tiny: about seven million parameters.",
     ),
     (
         (
@@ -160,13 +160,18 @@ MORE_UNKNOWN = (
     "[What|Who] {v}ed {t}?",
     "[Explain|Describe|Discuss|Define|Outline] {t} [for {n}|with {a} words|{a}ly|to {n}].",
     "[{v}|Please {v}] {t} [for {n}|with {a} words|{a}ly|as they {v}].",
+    "[Explain|Describe|Discuss|Define|Outline|Review|Analyse] {t} [at length|in a few words|as a list|simply|again].",
+    "[How|Why|When] [do|does|did|will] {t} [collapse|expand|shrink|vanish|rise|fall|form|differ|emerge|stop|recover]?",
+    "[Is|Are|Was|Were] {t} [cheap|boring|famous|healthy|legal|safe|rare|modern|simple|good|bad|fun|fragile]?",
+    "[What|Who] [caused|ended|owned|ruled|improved|wrote about|paid for|stopped|supports] {t}?",
+    "[Compare|Rank|Judge|Criticise|Defend] {t}[.| please.| for me.]",
 )
 
 
 def any_topic(w: World) -> str:
     """Return a topic as it may be named, often in several words, all of which belong to it."""
-    if w.chance(0.35):
-        return some_topic(w, known=0.6)
+    if w.chance(0.45):
+        return some_topic(w, known=0.7)
     thing, other = (w.word(w.of(TOPIC_WORDS)) + w.of(("", "s", "s")) for _ in range(2))
     before = w.word(w.of((words.ADJECTIVES, words.NOUNS, words.COLOURS, words.CITIES, words.OBJECTS)))
     verb, city = w.word(words.VERBS), w.city()

@@ -240,7 +240,46 @@ the Roman Senate|Plato|Confucius|existentialism|logic|grammar|etymology|Sanskrit
 poetry|Shakespeare|Tolstoy|Kafka|science fiction|haiku|the blues|techno|choirs|the violin|Mozart|
 Beethoven|Bollywood|cartoons|typography|web design|databases|operating systems|the internet|spam filters|
 encryption|robotics|drones|virtual reality|video games|lasers|lenses|magnets|superconductors|crystals|
-acids|alloys|plastics|dyes
+acids|alloys|plastics|dyes|tea ceremonies|the Panama Canal|the Gobi desert|ice hockey|sea turtles|vintage cars|
+coffee roasting|the Trojan War|mountain rescue|wedding customs|street food|garden birds|night trains|
+the Kalahari|the Sistine Chapel|the Eiffel Tower|the Rosetta Stone|the Wright brothers|the Marshall Plan|
+the Treaty of Versailles|the Battle of Hastings|the Congress of Vienna|the House of Lords|the law of the sea|
+the speed of light|the theory of relativity|the origin of species|the history of chess|the art of bonsai|
+the cost of living|the state of the economy|the rules of rugby|the birth of stars|the migration of geese|
+the Mona Lisa|the Taj Mahal|the Golden Gate Bridge|the Grand Canyon|the Great Barrier Reef|the Black Sea|
+the Baltic Sea|the Red Cross|the United Nations|the European Union|the World Cup|the Nobel Prize|
+the Milky Way|the ozone layer|the periodic table|the nervous system|the immune system|the food chain|
+the water cycle|the solar system|the carbon cycle|the tax system|the housing market|the job market|
+the labour movement|the civil service|the steam age|the Iron Curtain|the Gold Rush|the Wild West|
+the Spanish Armada|the Russian Revolution|the Industrial Revolution|the Thirty Years War|the Crimean War|
+the Opium Wars|the Qing dynasty|the Persian Empire|the Mughal Empire|the Inca roads|the Maya calendar|
+the Easter Island statues|the pyramids of Giza|the gardens of Babylon|the library of Alexandria|
+the silent film|the string quartet|the electric guitar|the human genome|the common cold|the spinning wheel|
+the pocket watch|the sewing machine|the honey badger|the snow leopard|the blue whale|the polar bear|
+the giant squid|the komodo dragon|the vampire bat|the praying mantis|tree frogs|fruit flies|sea horses|
+jellyfish|oak trees|pine forests|rain forests|rose gardens|kitchen gardens|apple cider|olive oil|soy sauce|
+rye bread|goat cheese|green tea|hot chocolate|maple syrup|sugar beets|rice farming|sheep farming|fish farming|
+wool spinning|silk weaving|basket weaving|wood carving|stone masonry|metal casting|ship building|boat repair|
+bicycle repair|home insulation|heat pumps|gas turbines|fuel cells|power grids|data centres|sound waves|
+light bulbs|smoke alarms|traffic lights|parking meters|railway signals|cable cars|hot air balloons|
+space telescopes|weather stations|weather maps|cloud formation|river deltas|desert storms|forest fires|
+soil erosion|acid rain|sea level rise|air pollution|noise pollution|plastic waste|waste water|
+blood pressure|heart attacks|lung cancer|skin care|eye surgery|bone marrow|joint pain|food allergies|
+sleep disorders|stress hormones|brain waves|child psychology|group therapy|social media|mass media|
+public transport|public libraries|school reform|student loans|trade unions|minimum wages|income tax|
+stock options|credit cards|central banks|money laundering|supply chains|market research|brand names|
+business ethics|criminal law|family law|patent law|labour law|press freedom|voting systems|opinion polls|
+secret codes|computer viruses|search engines|word processors|file systems|source control|type theory|
+set theory|chaos theory|prime numbers|complex numbers|magic squares|board games|card games|jigsaw puzzles|
+table tennis|water polo|rock climbing|figure skating|ski jumping|bull fighting|sumo wrestling|tap dancing|
+line dancing|choral music|film scores|opera singers|jazz piano|brass bands|church organs|folk songs|
+fairy tales|ghost stories|detective novels|travel writing|comic books|book binding|paper making|
+wall paintings|water colours|stained glass|glass beads|gold leaf|Roman roads|Greek temples|Gothic cathedrals|
+Viking ships|Celtic languages|Latin grammar|Arabic numerals|Chinese characters|Japanese gardens|
+Indian cooking|French cinema|Italian opera|Russian novels|Irish folklore|Scottish clans|Welsh poetry|
+Swiss watches|Danish design|Dutch painters|Persian carpets|Turkish baths|Egyptian mummies|Aztec gods|
+Marie Curie|Isaac Newton|Jane Austen|Leonardo da Vinci|Marco Polo|Joan of Arc|Julius Caesar|Genghis Khan|
+Napoleon|Cleopatra|Galileo|Darwin|Rembrandt|Picasso|Chopin|Cervantes|Machiavelli|Aristotle|Nietzsche|Hypatia
 """.replace("\n", "").split("|")
     + RESERVED_TOPICS
 )

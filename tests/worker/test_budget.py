@@ -90,7 +90,7 @@ def test_a_crowd_with_long_prompts_would_hold_the_streams_up_for_long() -> None:
 def test_beside_streams_faster_than_anyone_reads_a_step_need_not_be_shorter() -> None:
     cheap = StepBudget().after(1.0, 0, 2000)
     quick, slow = cheap.after(0.005, 1, 0), cheap.after(0.033, 1, 0)
-    assert 55 <= quick.tokens(1, [6000], 2048) <= 65
+    assert 47 <= quick.tokens(1, [6000], 2048) <= 57
     assert 42 <= slow.tokens(1, [6000], 2048) <= 50
 
 

@@ -79,6 +79,15 @@ def test_what_many_steps_teach_at_once_weighs_as_much_as_they_do_one_by_one() ->
     assert race[1].ways[0].n_trials == race[0].ways[0].n_trials
 
 
+def test_a_step_that_something_held_up_does_not_count_for_the_others(speculator: Teachable) -> None:
+    lessons, plan = Lessons(speculator), plan_of([stream(), stream()], 2)
+    for number in range(4 * MOST_STEPS):
+        lessons.take(plan, 0.5 if number % MOST_STEPS == 1 else 0.02, 0, is_round=True)
+    alone = lessons.budget.decode_seconds
+    assert alone is not None
+    assert alone < 0.03
+
+
 def test_nothing_of_a_round_is_kept_behind_its_end(speculator: Teachable) -> None:
     lessons, plan = Lessons(speculator), plan_of([stream()], 1)
     for _ in range(5):
