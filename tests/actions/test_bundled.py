@@ -20,7 +20,7 @@ def test_the_bundled_model_is_made_when_it_is_first_asked_for(tmp_path, wren_ggu
     assert model.weights.read_bytes() == wren_gguf.read_bytes()
     assert (model.options.temperature, model.options.num_ctx) == (0.0, 1280)
     assert model.options.stop == ("<|im_end|>", "<|endoftext|>")
-    assert model.config.model_type == "5.11M"
+    assert model.config.model_type == "6.95M"
     assert find_manifest(store, WREN) == stored
 
 

@@ -82,7 +82,7 @@ def test_the_bundled_model_answers_without_any_set_up(machine: Machine) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("...done thinking.\n\nThe capital of France is Paris.\n")
     listed = machine("list").stdout.splitlines()[1]
-    assert re.fullmatch(r"wren:latest +[0-9a-f]{12} +5\.5 MB +.* ago", listed)
+    assert re.fullmatch(r"wren:latest +[0-9a-f]{12} +7\.5 MB +.* ago", listed)
 
 
 def test_a_model_is_in_memory_until_it_is_stopped(machine: Machine) -> None:

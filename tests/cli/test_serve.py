@@ -12,11 +12,17 @@ import sys
 from pathlib import Path
 from ollamapy.cli.serve import command
 
+def link_of(file):
+    try:
+        return file.readlink()
+    except FileNotFoundError:  # the process that is looked at closes files meanwhile
+        return None
+
 class Watch:
     def find_spec(self, name, path=None, target=None):
         if name == "ollamapy.server.daemon":
             ids = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
-            files = {file.readlink() for pid in ids for file in Path(f"/proc/{pid}/fd").iterdir()}
+            files = {link_of(file) for pid in ids for file in Path(f"/proc/{pid}/fd").iterdir()}
             print(*[Path(f"/proc/{pid}/cmdline").read_text() for pid in ids], flush=True)
             print("has" if Path("/proc/self/fd/3").readlink() in files else "has not", "the first socket", flush=True)
 
