@@ -30,9 +30,8 @@ class StepCosts:
     def learn(self, n_rows: int, seconds: float, n_steps: int = 1) -> None:
         """Take in how long each of the last steps took, all of so many rows."""
         before, self._now = self._now, self._now + n_steps
-        known = self._seconds.get(n_rows)
-        share = 1.0 if known is None else 1 - _STEP_KEPT**n_steps
-        self._seconds[n_rows] = (known or 0.0) + share * (seconds - (known or 0.0))
+        known = self._seconds.get(n_rows, seconds)
+        self._seconds[n_rows] = known + (1 - _STEP_KEPT**n_steps) * (seconds - known)
         self._measured[n_rows] = self._now
         if self._now // FORGET_STEPS > before // FORGET_STEPS:
             for rows in [r for r, at in self._measured.items() if at <= self._now - FORGET_STEPS]:

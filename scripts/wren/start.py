@@ -60,9 +60,16 @@ def with_layers_of(shape: Shape, names: Iterable[str]) -> Shape:
 
 
 def deepened(weights: dict[str, NDArray[Any]], shape: Shape) -> dict[str, NDArray[Any]]:
-    """Return weights with the shape's layers: new ones between the old ones, which add nothing before they learn."""
+    """Return weights with the shape's layers: new ones between the old ones, which add nothing before they learn.
+
+    Raises ValueError for a model with more layers than that.
+    """
     old = with_layers_of(shape, weights).layers
-    kept = {round(i * (shape.layers - 1) / (old - 1)): i for i in range(old)}
+    if old > shape.layers:
+        raise ValueError(
+            f"the model to begin from has {old} layers, and one of {shape.layers} is made; begin from another"
+        )
+    kept = {round(i * (shape.layers - 1) / max(old - 1, 1)): i for i in range(old)}
     out = {name: weight for name, weight in weights.items() if not LAYER_NUMBER.search(name)}
     for i in range(shape.layers):
         torch.manual_seed(i)  # the same in each model of a blend
