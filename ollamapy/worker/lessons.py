@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from ollamapy.worker.budget import StepBudget
 from ollamapy.worker.plan import Plan
 from ollamapy.worker.speculator import Speculator
@@ -54,7 +52,7 @@ class Lessons:
     def _learn(self, plan: Plan, seconds: list[float], n_accepted: int) -> None:
         n_steps = len(seconds)
         if plan.n_decoding or plan.n_prefill:
-            usual = median(seconds)  # a step that something held up says nothing about the others
+            usual = sorted(seconds)[(n_steps - 1) // 2]  # one that something held up says nothing about the others
             self._budget = self._budget.after(
                 usual, plan.n_decoding, plan.n_prefill, is_longer=plan.is_longer, n_steps=n_steps
             )
