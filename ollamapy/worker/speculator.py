@@ -14,6 +14,7 @@ from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_leng
 DRAFT_TOKENS = 8  # of a draft model, where a request does not say
 RETRY = 16  # steps that could have had guesses, and had none, between two trials where guesses did not pay
 FIRST_PAUSE, LAST_PAUSE = 32, 1024  # steps between two trials while a draft model does not pay
+FRUITLESS_LOOKS, REST = 8, 3  # after so many looks into earlier text in vain, so many steps go without one
 
 
 class Speculator:
@@ -27,6 +28,7 @@ class Speculator:
         self._token_seconds = 0.0
         self._pause = FIRST_PAUSE
         self._steps_idle = 0
+        self._n_fruitless = self._rest = 0
 
     def forget(self, sequence: Sequence) -> None:
         """Let go of what is kept for a sequence that leaves, or whose tokens change."""
@@ -46,9 +48,16 @@ class Speculator:
 
     def extend(self, plan: Plan, most_rows: int) -> Plan:
         """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
-        chances = [self._chances(part.sequence) for part in plan.parts]
-        if self._draft is None and not any(chances):
+        if self._rest:
+            self._rest -= 1
             return plan
+        chances = [self._chances(part.sequence) for part in plan.parts]
+        if self._draft is None:
+            if not any(chances):
+                self._n_fruitless += 1
+                self._rest = REST if self._n_fruitless >= FRUITLESS_LOOKS else 0
+                return plan
+            self._n_fruitless = 0
         costs = self._costs.curve(plan.n_rows, min(most_rows, plan.n_rows + sum(map(len, chances))))
         if len(costs) < 2:
             return plan
