@@ -101,6 +101,8 @@ def run_engine(plan: Plan) -> Steps:
             number, [], [], False, wire.Sampling(**plan.sampling), num_ctx=plan.n_ctx, max_tokens=plan.max_tokens
         )
         engine.add(request, tokens)
+    for token in range(llama.n_vocab):
+        llama.spoken(token)
     gc.freeze()  # as a worker does
     steps = Steps()
     while engine.is_busy:
