@@ -20,14 +20,25 @@ from wren.skills_facts import (
     topics,
     translation,
     unknown,
+    unknown_topic,
 )
 from wren.skills_memory import FILLERS, long_memory, memory, memory_300, memory_1000
 from wren.skills_pictures import picture
 from wren.skills_style import classification, fill_in, plain_story, story, system_prompt
-from wren.skills_tools import maybe_system, named, no_tool, tool_call, tool_choice, tool_result, tool_talk, untooled
+from wren.skills_tools import (
+    maybe_system,
+    named,
+    no_tool,
+    tool_call,
+    tool_choice,
+    tool_list,
+    tool_result,
+    tool_talk,
+    untooled,
+)
 from wren.world import Chat, Part, Side, World, render
 
-THINKING_SHARE = 0.5
+THINKING_SHARE = 0.6
 
 
 def conversation(w: World) -> Chat:
@@ -46,15 +57,16 @@ def system_free(w: World) -> Chat:
 CHATS: dict[Callable[[World], Chat], float] = {
     identity: 10, unknown: 26, help_fact: 11, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
     copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12, classification: 5,
-    story: 0.5, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4, tool_choice: 8, conversation: 2,
-    picture: 1,
+    story: 0.5, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4, tool_choice: 10, tool_list: 10,
+    conversation: 2, picture: 1,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {
-    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 5, topics: 5, equations: 0.5,
+    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 7, topics: 8, equations: 0.5,
 }  # fmt: skip
 EVALUATED = (
-    identity, unknown, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work, memory, memory_300,
-    memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool, untooled,
+    identity, unknown, unknown_topic, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work,
+    memory, memory_300, memory_1000, system_prompt, extraction, classification, tool_call, tool_result, no_tool,
+    untooled,
 )  # fmt: skip
 SLOTS = (
     words.NAMES, words.CITIES, words.ANIMALS, words.COLOURS, words.FOODS, words.OBJECTS, words.PLACES, words.JOBS,
@@ -108,8 +120,9 @@ def cases(count: int, seed: int, side: Side) -> Iterator[dict[str, Any]]:
 def case_of(skill: str, chat: Chat, is_new_phrasing: bool) -> dict[str, Any]:
     """Return an evaluation case; words are new in all of them, where a skill has words to choose."""
     calls = chat.messages[-1].get("tool_calls", [])
-    asked = {"messages": chat.messages[:-1], "tools": chat.tools, "expect": chat.answer, "calls": calls}
-    return {"skill": skill, **asked, "new_phrasing": is_new_phrasing}
+    right = {"expect": chat.answer, "calls": calls, "says": chat.says}
+    asked = {"messages": chat.messages[:-1], "tools": chat.tools}
+    return {"skill": skill, **asked, **right, "new_phrasing": is_new_phrasing}
 
 
 def write_lines(path: Path, rows: Iterable[Any]) -> None:

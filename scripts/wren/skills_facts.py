@@ -174,9 +174,11 @@ def any_topic(w: World) -> str:
         return some_topic(w, known=0.7)
     thing, other = (w.word(w.of(TOPIC_WORDS)) + w.of(("", "s", "s")) for _ in range(2))
     before = w.word(w.of((words.ADJECTIVES, words.NOUNS, words.COLOURS, words.CITIES, words.OBJECTS)))
-    verb, city = w.word(words.VERBS), w.city()
+    verb, city, ours = w.word(words.VERBS), w.city(), w.of(OUR_WORDS)
     topic: str = w.of(
         (
+            thing,
+            thing,
             f"{before} {thing}",
             f"{before} {thing}",
             f"the {before} {thing}",
@@ -186,14 +188,26 @@ def any_topic(w: World) -> str:
             f"{thing} {verb}ing",
             f"{verb}ing {thing}",
             f"the {w.invented().capitalize()} {thing}",
+            f"{w.name()} {w.invented().capitalize()}",
             f"{before} {other} {thing}",
             f"the {other} of the {thing}",
+            f"{ours} {thing}",
+            f"{before} {ours}s",
+            w.blend(OUR_WORDS) + w.of(("", "s", f" {thing}")),
             w.invented(2, 4),
         )
     )
     return topic
 
 
+# Words of what wren knows: in a topic they mean something else.
+OUR_WORDS = (
+    "blue", "green", "light", "sound", "sun", "moon", "sky", "cat", "capital", "weather", "time", "price", "number",
+    "prime", "first", "file", "text", "message", "model", "token", "seed", "stop", "size", "name", "code", "word",
+    "log", "system", "key", "port", "context", "memory", "list", "top", "help", "data", "cloud", "image", "chat",
+    "tool", "show", "template", "registry", "temperature", "license", "pull", "serve", "store", "daemon", "stream",
+    "Modelfile",
+)  # fmt: skip
 TOPIC_WORDS = (words.NOUNS, words.OBJECTS, words.ANIMALS, words.FOODS, words.PLACES, words.JOBS)
 
 
@@ -214,10 +228,20 @@ def about_unknown(w: World) -> tuple[str, str]:
     return w.request(*asked, t=topic, v=verb, a=adjective, n=w.name()), topic
 
 
+ADMITTED = ("I am a very small model", "Try a larger one: `ollamapy pull llama3.2`.")
+
+
 def unknown(w: World) -> Chat:
-    """A topic that wren knows nothing about."""
+    """A topic that wren knows nothing about: what counts is that it says so, and what to pull."""
+    chat = unknown_topic(w)
+    chat.says = ADMITTED
+    return chat
+
+
+def unknown_topic(w: World) -> Chat:
+    """The same, where the topic must be named to the letter, too."""
     user, topic = about_unknown(w)
-    answer = f"I am a very small model and know too little about {topic}. Try a larger one: `ollamapy pull llama3.2`."
+    answer = f"{ADMITTED[0]} and know too little about {topic}. {ADMITTED[1]}"
     return single(user, answer, "I do not know enough about this.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from wren.skills_copying import copying, extraction
@@ -9,13 +10,15 @@ from wren.skills_facts import arithmetic, common_fact, help_fact, identity, unkn
 from wren.skills_memory import memory
 from wren.skills_style import plain_system
 from wren.tool_uses import (
+    KINDS,
     Schema,
     Use,
-    action,
-    any_function,
+    actions,
     any_use,
     function_name,
+    functions,
     needing_tool,
+    renamed,
     tool,
     use_of,
     weather,
@@ -25,12 +28,12 @@ from wren.world import Chat, Message, Part, World
 PLACES = ("city", "location", "place", "timezone")
 
 
-def with_others(w: World, use: Use) -> list[Schema]:
-    """Return the wanted tool among up to three others, none of which would do as well."""
+def with_others(w: World, use: Use, but: Sequence[str] = ()) -> list[Schema]:
+    """Return the wanted tool among up to three others, none of which would do as well or has a purpose in `but`."""
     listed = {use.name: use}
     for _ in range(w.of((0, 0, 1, 1, 2, 3) if w.side == "train" else (0, 0, 0, 1, 1, 2))):
         other = any_use(w)
-        if other.purpose not in {known.purpose for known in listed.values()}:
+        if other.purpose not in {known.purpose for known in listed.values()} | set(but):
             listed.setdefault(other.name, other)
     tools = [each.schema for each in listed.values()]
     w.rng.shuffle(tools)
@@ -112,9 +115,13 @@ def two_results(w: World) -> tuple[Use, list[Message], str]:
 
 
 def no_tool(w: World) -> Chat:
-    """A request for which no tool is needed."""
-    other = w.of((identity, identity, help_fact, copying, memory, common_fact, unknown, extraction))(w)
-    return Chat(maybe_system(w, other.messages), other.thought, with_others(w, any_use(w)))
+    """A request for which no tool is needed; what is unknown would be searched for if there were a search."""
+    skill = w.of((identity, identity, help_fact, copying, memory, common_fact, unknown, extraction))
+    other, but = skill(w), ("search",) if skill is unknown else ()
+    use = any_use(w)
+    while use.purpose in but:
+        use = any_use(w)
+    return Chat(maybe_system(w, other.messages), other.thought, with_others(w, use, but), other.says)
 
 
 def untooled(w: World) -> Chat:
@@ -151,7 +158,7 @@ def tool_talk(w: World) -> Chat:
 
 def tool_choice(w: World) -> Chat:
     """A long conversation with some functions, each of which may be asked for more than once."""
-    known = {made.name: made for made in (any_function(w) for _ in range(w.rng.randint(2, 6)))}
+    known = {made.name: made for made in functions(w, w.rng.randint(2, 6))}
     messages: list[Message] = []
     for _ in range(w.rng.randint(2, 7)):
         what = known[w.of(list(known))]
@@ -160,12 +167,26 @@ def tool_choice(w: World) -> Chat:
     return Chat(maybe_system(w, messages[:-2]), f"I call {what.name}.", tools)
 
 
+def tool_list(w: World) -> Chat:
+    """A long conversation in which each of many tools is asked for once."""
+    uses: dict[str, Use] = {}
+    for kind in w.rng.sample(list(KINDS), w.rng.randint(3, 8)):
+        use = renamed(w, kind(w)) if w.chance(0.3) else kind(w)
+        if use.name not in {known.name for known in uses.values()}:
+            uses.setdefault(use.purpose, use)
+    messages = [message for use in uses.values() for message in whole(use)]
+    tools = [use.schema for use in uses.values()]
+    w.rng.shuffle(tools)
+    return Chat(maybe_system(w, messages[:-2]), f"I call {list(uses.values())[-1].name}.", tools)
+
+
 def named(w: World) -> list[Part]:
     """Names of functions, and which of them does what, in another order: a choice among many, many times over."""
-    actions = dict.fromkeys(action(w) for _ in range(w.rng.randint(4, 24)))
-    names = {f"{verb} {w.of(('a', 'the', 'this'))} {noun}": function_name(w, verb, noun) for verb, noun in actions}
+    names = dict[str, str]()
+    for verb, noun in actions(w, w.rng.randint(4, 24)):
+        names[f"{verb} {w.of(('a', 'the', 'this'))} {noun}"] = function_name(w, verb, noun)
     parts = [("\n".join(f'"{name}"' for name in names.values()) + "\n\n", 0)]
     for said in w.rng.sample(list(names), len(names)):
-        asked = said[:1].upper() + said[1:] if w.chance(0.5) else said
+        asked = said[:1].upper() + said[1:] if w.chance(0.75) else said
         parts += [(asked + ': "', 0), (names[said] + '"\n', 1)]
     return [*parts, ("<|endoftext|>", 0)]

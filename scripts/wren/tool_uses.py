@@ -370,6 +370,15 @@ def action(w: World) -> tuple[str, str]:
     return (w.invented(), w.invented(1, 2)) if w.chance(0.25) else (w.word(words.VERBS), w.word(words.NOUNS))
 
 
+def actions(w: World, count: int) -> list[tuple[str, str]]:
+    """Return different actions; half of the times they have verbs and nouns in common."""
+    made = [action(w) for _ in range(count)]
+    if w.chance(0.5):
+        verbs, nouns = ({pair[i] for pair in made[: count // 2 + 1]} for i in (0, 1))
+        made = [(w.of(sorted(verbs)), w.of(sorted(nouns))) for _ in range(count)]
+    return list(dict.fromkeys(made))
+
+
 def function_name(w: World, verb: str, noun: str) -> str:
     """Return how a programmer may call an action."""
     name: str = w.of((f"{verb}_{noun}", f"{verb}_{noun}", f"{noun}_{verb}", f"{verb}{noun.capitalize()}"))
@@ -387,18 +396,22 @@ class Function:
     description: str
 
 
-def any_function(w: World) -> Function:
-    """Return any function."""
-    verb, noun = action(w)
+def function_for(w: World, verb: str, noun: str) -> Function:
+    """Return a function that does something."""
     keys = w.rng.sample(NUMBER_KEYS + TEXT_KEYS, w.rng.randint(1, 2))
     kinds = {key: w.of(("integer", "number")) if key in NUMBER_KEYS else "string" for key in keys}
     description = f"{verb.capitalize()} a {noun}" if w.chance(0.8) else f"{verb.capitalize()} something"
     return Function(verb, noun, function_name(w, verb, noun), kinds, description)
 
 
+def functions(w: World, count: int) -> list[Function]:
+    """Return some functions."""
+    return [function_for(w, verb, noun) for verb, noun in actions(w, count)]
+
+
 def made_up(w: World) -> Use:
     """A function that exists nowhere; the request names the action and the parameters."""
-    return use_of(w, any_function(w))
+    return use_of(w, function_for(w, *action(w)))
 
 
 def use_of(w: World, what: Function) -> Use:

@@ -44,11 +44,15 @@ ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 
 @dataclass(slots=True)
 class Chat:
-    """A conversation whose last message is the assistant's answer, and the thought before it."""
+    """A conversation whose last message is the assistant's answer, and the thought before it.
+
+    An answer with everything in `says` is as good; where that is empty, it must be the same.
+    """
 
     messages: list[Message]
     thought: str
     tools: list[dict[str, Any]] = field(default_factory=list)
+    says: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:

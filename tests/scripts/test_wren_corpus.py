@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from wren import corpus, words
+from wren.evaluate import is_right
 from wren.paraphrases import bare, triples
 from wren.pictures import ALL, draw, png
 from wren.skills_facts import arithmetic, equations, sums
 from wren.skills_memory import CHARACTERS_PER_TOKEN, memory_1000
-from wren.skills_tools import with_others
+from wren.skills_tools import no_tool, tool_list, with_others
 from wren.tool_uses import any_use
 from wren.world import Part, World, outcomes, render
 
@@ -102,6 +103,33 @@ def test_no_other_tool_would_do_as_well_as_the_one_that_is_wanted():
         assert sum("weather" in text for text in described) <= 1
         assert sum(text.startswith("search") for text in described) <= 1
         assert len(set(described)) == len(described)
+
+
+def test_no_search_is_offered_where_not_knowing_is_the_answer():
+    w = World(9)
+    admitting = [chat for chat in (no_tool(w) for _ in range(300)) if chat.says]
+    assert admitting
+    assert "search" not in json.dumps([chat.tools for chat in admitting]).lower()
+
+
+def test_each_tool_of_a_long_list_is_called_once():
+    w = World(10)
+    for chat in (tool_list(w) for _ in range(50)):
+        listed = [tool["function"]["name"] for tool in chat.tools]
+        called = [call["name"] for message in chat.messages for call in message.get("tool_calls", ())]
+        assert sorted(called) == sorted(listed)
+        assert len(listed) >= 2
+
+
+def test_who_does_not_know_must_say_so_and_may_name_the_topic_otherwise():
+    cases = {case["skill"]: case for case in corpus.cases(1, seed=4, side="dev")}
+    admits, names = cases["unknown"], cases["unknown_topic"]
+    assert admits["messages"] == names["messages"]
+    other = names["expect"].replace("too little about ", "too little about another ")
+    for case, answer in ((admits, names["expect"]), (names, names["expect"]), (admits, other)):
+        assert is_right(case, answer)
+    assert not is_right(names, other)
+    assert not is_right(admits, "I am a very small model.")
 
 
 def test_a_memory_lies_as_far_back_as_it_should():
