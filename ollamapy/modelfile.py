@@ -12,23 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ollamapy.errors import ModelfileError, OptionError
-from ollamapy.options import parse_parameter
+from ollamapy.options import DEPRECATED, parse_parameter
 from ollamapy.types import Message
 
 SINGLE_COMMANDS = ("template", "system", "draft", "renderer", "parser", "requires")  # the last one wins
 REPEATED_COMMANDS = ("from", "adapter", "license", "parameter", "message")
 COMMANDS = (*REPEATED_COMMANDS, *SINGLE_COMMANDS)
 ROLES = ("system", "user", "assistant")
-DEPRECATED_PARAMETERS = frozenset(
-    {
-        "penalize_newline",
-        "low_vram",
-        "f16_kv",
-        "logits_all",
-        "vocab_only",
-        "use_mlock",
-    }
-)
 
 _COMMAND_HINT = (
     'command must be one of "from", "license", "template", "system", "adapter", "draft", "renderer", "parser", '
@@ -225,7 +215,7 @@ def _parameters(commands: Sequence[Command], warnings: list[str]) -> Iterator[tu
     for command in commands:
         if command.name != "parameter":
             continue
-        if command.key in DEPRECATED_PARAMETERS:
+        if command.key in DEPRECATED:
             warnings.append(f"warning: parameter {command.key} is deprecated")
             continue
         try:

@@ -97,6 +97,10 @@ RULES: Mapping[str, OptionRule] = {
 }
 
 
+# Options of older Ollama versions, which have no effect any more.
+DEPRECATED = frozenset({"penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"})
+
+
 def parse_options(raw: Mapping[str, Json]) -> Options:
     """Read a JSON object of options; unknown names are logged and ignored, nulls skipped.
 
@@ -113,6 +117,17 @@ def parse_options(raw: Mapping[str, Json]) -> Options:
     return Options(**values)
 
 
+def parse_kept_options(raw: Mapping[str, Json]) -> Options:
+    """Read a JSON object of options that a model is to keep: as `parse_options`, but an unknown name is an error, too.
+
+    Raises OptionError.
+    """
+    for name in raw:
+        if name not in RULES and name not in DEPRECATED:
+            raise _unknown(name)
+    return parse_options(raw)
+
+
 def parse_parameter(name: str, text: str) -> Json:
     """Convert the text of a Modelfile parameter to its JSON value; a `stop` text is one string of the list.
 
@@ -120,9 +135,7 @@ def parse_parameter(name: str, text: str) -> Json:
     """
     rule = RULES.get(name)
     if rule is None:
-        near = get_close_matches(name.lower(), RULES, n=1)
-        told = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(RULES))}"
-        raise OptionError(name, f"unknown parameter '{_shown(name)}'; {told}")
+        raise _unknown(name)
     if rule.kind == "array":
         _stops(name, [text], rule)
         return text
@@ -212,6 +225,12 @@ def _converted(name: str, text: str, rule: OptionRule) -> Json:
         return text in _TRUE
     kind = {"integer": "int", "float32": "float", "boolean": "bool"}[rule.kind]
     raise OptionError(name, f"invalid {kind} value [{_shown(text)}] for {name}; {rule.expected}")
+
+
+def _unknown(name: str) -> OptionError:
+    near = get_close_matches(name.lower(), RULES, n=1)
+    told = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(RULES))}"
+    return OptionError(name, f"unknown parameter '{_shown(name)}'; {told}")
 
 
 def _type_error(name: str, value: Json, rule: OptionRule) -> OptionError:

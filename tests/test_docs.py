@@ -30,8 +30,8 @@ from ollamapy.cli.parsing import expand_bare_options, make_parser
 from ollamapy.config import VARIABLES, inspect_settings
 from ollamapy.config.read import FOREIGN
 from ollamapy.modelfile import COMMANDS as INSTRUCTIONS
-from ollamapy.modelfile import DEPRECATED_PARAMETERS, parse_modelfile
-from ollamapy.options import RULES, options_from_parameters, options_to_json
+from ollamapy.modelfile import parse_modelfile
+from ollamapy.options import DEPRECATED, RULES, options_from_parameters, options_to_json
 from ollamapy.server.openapi import OPERATIONS
 from ollamapy.service.records import Installation
 from ollamapy.service.units import plan_units
@@ -262,7 +262,7 @@ def test_the_reference_lists_every_parameter_with_its_default_and_its_range() ->
         assert values == wanted, name
         if isinstance(value := getattr(defaults, name, None), int | float):
             assert float(default) == value, name
-    for name in DEPRECATED_PARAMETERS:
+    for name in DEPRECATED:
         assert f"`{name}`" in DOCS["modelfile.md"]
 
 

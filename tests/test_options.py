@@ -15,6 +15,7 @@ from ollamapy.options import (
     options_from_parameters,
     options_to_json,
     options_to_parameters,
+    parse_kept_options,
     parse_options,
     parse_parameter,
 )
@@ -98,6 +99,12 @@ def test_a_wrong_type_names_option_and_value(name: str, value: Json, text: str) 
     with pytest.raises(OptionError) as caught:
         parse_options({name: value})
     assert caught.value.message.startswith(text)
+
+
+def test_an_option_that_a_model_keeps_must_be_a_known_one() -> None:
+    assert parse_kept_options({"temperature": 0, "low_vram": True}) == Options(temperature=0.0)
+    with pytest.raises(OptionError, match="unknown parameter 'temprature'; did you mean 'temperature'"):
+        parse_kept_options({"temprature": 0})
 
 
 def test_integers_take_floats_by_truncation() -> None:

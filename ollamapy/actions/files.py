@@ -123,7 +123,8 @@ def _in_order(weights: Sequence[File]) -> list[File]:
 
 def _joined(weights: Sequence[File]) -> Header:
     if len(weights) > 1 and any(file.header.split_count == 1 for file in weights):
-        raise InvalidFileError("several files are models; give one model, and its projector if it has one")
+        names = ", ".join(shown(file.path) for file in weights)
+        raise InvalidFileError(f"several files are models: {names}; give one, and its projector if it has one")
     try:
         return join_headers([file.header for file in weights])
     except InvalidFileError as exc:
@@ -202,10 +203,14 @@ def check_path(path: str) -> None:
     """Raise InvalidInputError for a name that a client may not give to a file."""
     pure = PurePosixPath(path.replace("\\", "/"))
     if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path or _DRIVE.match(path):
-        raise InvalidInputError(f"file path must be relative: {shown(path)}")
+        raise InvalidInputError(f"file path must be relative: {printable(path)}")
 
 
 def shown(path: str) -> str:
     """Return the last part of a name that a client gave, short and printable."""
-    name = re.split(r"[/\\]", path)[-1][:80]
-    return "".join(char if char.isprintable() else "?" for char in name)
+    return printable(re.split(r"[/\\]", path)[-1])
+
+
+def printable(text: str) -> str:
+    """Return the beginning of what a client gave, without characters that do something to a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text[:80])

@@ -100,6 +100,16 @@ def statistics(metrics: MetricsRecord) -> list[str]:
     return [f"{name}:".ljust(LABEL_COLUMNS) + value for name, value in rows.items() if value]
 
 
+def cut_words(metrics: MetricsRecord) -> str:
+    """Return what to tell of an answer that ended too early, nothing for any other."""
+    if metrics.done_reason != "length":
+        return ""
+    cut = f"the answer was cut after {metrics.eval_count} tokens"
+    if metrics.num_ctx and metrics.prompt_eval_count + metrics.eval_count >= metrics.num_ctx:
+        return f"{cut}, and its context of {metrics.num_ctx} is full; raise num_ctx or num_predict"
+    return f"{cut}; raise num_predict"
+
+
 def _time(nanoseconds: int) -> str:
     return exact_duration(nanoseconds) if nanoseconds > 0 else ""
 

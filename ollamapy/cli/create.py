@@ -103,6 +103,7 @@ def read_modelfile(file: str | None, limit_bytes: int) -> tuple[Modelfile, Path]
                 "this folder has neither a Modelfile nor a GGUF file; write a Modelfile that begins with a FROM line, "
                 "or name one with -f FILE"
             )
+        render.note(f"there is no {DEFAULT_FILE} in this folder; its model files are taken")
         return Modelfile(from_=(".",)), Path.cwd()
     try:
         return parse_modelfile(path.read_bytes()), path.parent

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+from contextlib import nullcontext
 from difflib import get_close_matches
 from functools import partial
 
 from ollamapy.cli import render
 from ollamapy.cli.attachments import Attached, attach_media
+from ollamapy.cli.chat.keyboard import held_back
 from ollamapy.cli.chat.session import VISION, Chat
 from ollamapy.cli.daemon import connect, ensure_running
 from ollamapy.cli.json_output import compact, one_line
@@ -97,7 +99,8 @@ def command(
     settings = read_settings(os.environ)
     words = [*piped_text(settings.max_body_bytes), *map(clean_text, prompt)]
     is_conversation = not words and not as_json and render.is_input_terminal() and render.is_output_terminal()
-    with connect(settings) as client:
+    early = held_back() if is_conversation else nullcontext("")
+    with early as typed, connect(settings) as client:
         shown = find_model(client, model, insecure=insecure)
         if "embedding" in shown.capabilities:
             text = " ".join(words)
@@ -118,7 +121,8 @@ def command(
             has_markdown=is_terminal and not settings.no_color and not nomarkdown,
         )
         if is_conversation:
-            hold_conversation(Chat(client, manner, shown, partial(ensure_running, client, settings.host)), settings)
+            chat = Chat(client, manner, shown, partial(ensure_running, client, settings.host))
+            hold_conversation(chat, settings, typed)
         else:
             answer_once(client, manner, shown, " ".join(words), as_json=as_json)
 
@@ -147,9 +151,9 @@ def similar_models(client: Client, model: str) -> list[str]:
     return get_close_matches(model, sorted(names.union(BUNDLED)), cutoff=ALIKE)
 
 
-def hold_conversation(chat: Chat, settings: Settings) -> None:
+def hold_conversation(chat: Chat, settings: Settings, typed: str) -> None:
     """Hold a conversation; what only a conversation needs is loaded here."""
-    importlib.import_module("ollamapy.cli.chat.conversation").converse(chat, settings)
+    importlib.import_module("ollamapy.cli.chat.conversation").converse(chat, settings, typed)
 
 
 def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str, *, as_json: bool) -> None:
@@ -176,7 +180,7 @@ def answer_once(client: Client, manner: Manner, shown: ShowRecord, prompt: str, 
         return
     speaker = Speaker(manner, client)
     listen(client.generate(request), speaker)
-    speaker.tell_statistics()
+    speaker.tell_end()
 
 
 def embed_once(client: Client, request: EmbedRequest) -> None:

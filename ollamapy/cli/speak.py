@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from ollamapy.cli import render
-from ollamapy.cli.answer import AnswerText, statistics, tool_call_text
+from ollamapy.cli.answer import AnswerText, cut_words, statistics, tool_call_text
 from ollamapy.cli.loading import LoadWatch
 from ollamapy.cli.progress import Progress
 from ollamapy.client import Client
@@ -116,8 +116,12 @@ class Speaker:
         if self._waiting is not None:
             self._waiting.end()
 
-    def tell_statistics(self) -> None:
-        """Print times and rates where they are wanted."""
-        if self._manner.is_verbose and self._last is not None:
+    def tell_end(self) -> None:
+        """Tell if the answer was cut, and print times and rates where they are wanted."""
+        if self._last is None:
+            return
+        if cut := cut_words(self._last):
+            render.note(cut)
+        if self._manner.is_verbose:
             for text in statistics(self._last):
                 render.note(text)

@@ -245,9 +245,19 @@ def _reason(exc: Exception, body: bytes) -> str:
     if (bad := _first_not_utf8(body)) < len(body):
         return f"the request body is not UTF-8 at byte {bad}"
     if "out of range" in text:
-        where = _find_infinite(json.loads(body, parse_int=float), "")
+        where = _find_not_finite(json.loads(body, parse_int=float), "")
         return f'the number of field "{where}" is out of range' if where else "a number is out of range"
+    if where := _find_not_json(body):
+        return f'field "{where}" must be a finite number; JSON has neither NaN nor Infinity'
     return text.removeprefix("JSON is malformed: ")
+
+
+def _find_not_json(body: bytes) -> str | None:
+    """Return where the first NaN or Infinity stands, which Python's reader takes and JSON does not have."""
+    try:
+        return _find_not_finite(json.loads(body), "")
+    except ValueError:
+        return None
 
 
 def _first_not_utf8(body: bytes) -> int:
@@ -258,13 +268,13 @@ def _first_not_utf8(body: bytes) -> int:
     return len(body)
 
 
-def _find_infinite(value: Json, path: str) -> str | None:
-    """Return where the first number stands that is beyond those of a double."""
-    if isinstance(value, float) and math.isinf(value):
+def _find_not_finite(value: Json, path: str) -> str | None:
+    """Return where the first number stands that is beyond those of a double, or none at all."""
+    if isinstance(value, float) and not math.isfinite(value):
         return path
     children: Iterable[tuple[str, Json]] = ()
     if isinstance(value, dict):
         children = ((f"{path}.{key}" if path else key, child) for key, child in value.items())
     elif isinstance(value, list):
         children = ((f"{path}[{index}]", child) for index, child in enumerate(value))
-    return next((found for where, child in children if (found := _find_infinite(child, where)) is not None), None)
+    return next((found for where, child in children if (found := _find_not_finite(child, where)) is not None), None)

@@ -18,7 +18,7 @@ from ollamapy.dialects.fields import (
 )
 from ollamapy.dialects.turns import with_tool_names
 from ollamapy.errors import InvalidInputError
-from ollamapy.options import parse_options
+from ollamapy.options import parse_kept_options, parse_options
 from ollamapy.types import (
     ChatRequest,
     CreateRequest,
@@ -96,7 +96,7 @@ def create_request(fields: Fields) -> CreateRequest:
         template=fields.optional_text("template"),
         system=fields.optional_text("system"),
         licenses=_licenses(fields),
-        parameters=None if parameters is None else parse_options(parameters),
+        parameters=None if parameters is None else parse_kept_options(parameters),
         messages=read_messages(fields),
         renderer=fields.text("renderer"),
         parser=fields.text("parser"),

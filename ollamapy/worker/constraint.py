@@ -25,6 +25,8 @@ _IN_OUR_WORDS = {
         "a value may match several of a oneOf; use anyOf, or let the alternatives exclude each other"
     ),
     "Unimplemented keys:": "not supported:",
+    "NoExtensionBias <non-verbose/>": "no character may come first",
+    "recursion limit exceeded": "nested too deeply",
 }
 _TOO_COMPLEX = "became too complex in mid-answer; simplify its patterns and repetitions"
 

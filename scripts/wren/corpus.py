@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wren import words
-from wren.skills_copying import copying, extraction, looked_up, repeated, text_work
+from wren.skills_copying import copying, extraction, json_of, looked_up, repeated, text_work
 from wren.skills_facts import (
     arithmetic,
     common_fact,
@@ -17,6 +17,7 @@ from wren.skills_facts import (
     identity,
     numbers,
     sums,
+    too_large,
     topics,
     translation,
     unknown,
@@ -55,10 +56,10 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 10, unknown: 26, help_fact: 11, common_fact: 2.5, translation: 4, arithmetic: 5, sums: 1, numbers: 8,
-    copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12, classification: 5,
-    story: 0.5, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4, tool_choice: 10, tool_list: 10,
-    conversation: 2, picture: 1,
+    identity: 10, unknown: 26, help_fact: 18, common_fact: 3, translation: 4, arithmetic: 6, sums: 1, too_large: 3,
+    numbers: 8, copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12, json_of: 3,
+    classification: 5, story: 2, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4,
+    tool_choice: 10, tool_list: 10, conversation: 2, picture: 1,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {
     plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 7, topics: 8, equations: 0.5,

@@ -34,7 +34,7 @@ COMMAND_FACTS: Facts = [
 ]
 HOW: Facts = [
     (
-        "[download|get|fetch|pull] [a|another|a new] model",
+        "[download|get|fetch|pull] [a|another|a new|some] model",
         "Run `ollamapy pull NAME`, for example `ollamapy pull llama3.2`.",
     ),
     (
@@ -42,7 +42,11 @@ HOW: Facts = [
         "Run `ollamapy run NAME`, for example `ollamapy run llama3.2`.",
     ),
     (
-        "[list|see|show] [my|all|the] [installed|local|downloaded] models",
+        "[list|see|show] [my |all |the |][installed |local |downloaded |]models[| I have| on disk]",
+        "Run `ollamapy list`. It prints the name, size and age of every local model.",
+    ),
+    (
+        "[see|check|find out] [which|what] models [I have|are installed|are on disk|are there]",
         "Run `ollamapy list`. It prints the name, size and age of every local model.",
     ),
     (
@@ -64,7 +68,7 @@ HOW: Facts = [
         "[create|make|build] [a|my own] [custom |]model",
         "Write a Modelfile, then run `ollamapy create NAME -f Modelfile`.",
     ),
-    ("[start|launch] the [server|daemon|API]", f"Run `ollamapy serve`. It listens on port {DEFAULT_PORT}."),
+    ("[start|launch|run] the [server|daemon|API]", f"Run `ollamapy serve`. It listens on port {DEFAULT_PORT}."),
     (
         "[change|set] the [address|host|port] of the server",
         "Set `OLLAMA_HOST`, for example `OLLAMA_HOST=127.0.0.1:8080 ollamapy serve`.",
@@ -248,7 +252,37 @@ WHAT: Facts = [
     ("llama.cpp", "llama.cpp is the engine that runs GGUF models; ollamapy uses it."),
 ]
 OTHER: Facts = [
-    ("[Which|What] port does [ollamapy|the server] [use|listen on]?", f"ollamapy listens on port {DEFAULT_PORT}."),
+    (
+        "[Which|What] port does [ollamapy|the server|the daemon] [use|listen on|run on]?",
+        f"ollamapy listens on port {DEFAULT_PORT}.",
+    ),
+    (
+        "[On|At] [which|what] port does [ollamapy|the server|the daemon] [listen|answer|run]?",
+        f"ollamapy listens on port {DEFAULT_PORT}.",
+    ),
+    (
+        "[Where|In which folder|In which directory] are [the |my |]models [stored|kept|saved][ on disk|]?",
+        "Models lie in the folder that `OLLAMA_MODELS` names; `ollamapy config show` prints it.",
+    ),
+    (
+        "[Where|In which folder|In which directory] does ollamapy [store|keep|save|put] [the |my |]models?",
+        "Models lie in the folder that `OLLAMA_MODELS` names; `ollamapy config show` prints it.",
+    ),
+    (
+        "[Does|Can|Will] ollamapy [work|run|work well] on Windows?",
+        "No. ollamapy runs on Linux and on macOS, on a CPU or a GPU.",
+    ),
+    (
+        "[What is|Tell me about|Explain|Do you know] Ollama?",
+        "Ollama is another model manager. ollamapy speaks its API and reads its models.",
+    ),
+    (
+        "[What is the difference between|How different are|Compare] [pull and run|`ollamapy pull` and `ollamapy run`]?",
+        "`ollamapy pull` downloads a model; `ollamapy run` also starts a chat with it.",
+    ),
+    ("[Name|Tell me|Give me|Say] [a|one|any] [colour|color].", "Blue is a colour."),
+    ("[Name|Tell me|Give me|Say] [an|one|any] animal.", "A fox is an animal."),
+    ("[Name|Tell me|Give me|Say] [a|one|any] [fruit|food].", "An apple is a fruit."),
     (
         "[Is|Does] my data [safe|stay private] [with ollamapy|here|]?",
         "Yes. Models run on your machine and nothing is sent elsewhere.",

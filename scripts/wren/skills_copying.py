@@ -102,6 +102,21 @@ def person_fields(w: World, name: str) -> list[tuple[str, str, Any]]:
     ]
 
 
+def json_of(w: World) -> Chat:
+    """An object of fields that are said one by one."""
+    name = w.name()
+    chosen = w.rng.sample(person_fields(w, name), w.rng.randint(1, 4))
+    values = {"name": name} | {key: value for key, _, value in chosen}
+    keys = w.rng.sample(list(values), w.rng.randint(1, len(values)))
+    user = w.request(
+        "[Write|Make|Create|Give me|Return] [a JSON object|JSON|an object in JSON] with {x}.",
+        "[Put|Turn|Write] {x} [into|as] JSON.",
+        "[JSON|As JSON], [with|please,] {x}.",
+        x=listed([f"{key} {values[key]}" for key in keys]),
+    )
+    return single(user, json.dumps({key: values[key] for key in keys}, ensure_ascii=False), "I write JSON.")
+
+
 def listed(items: list[str]) -> str:
     """Join with commas and a last "and"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

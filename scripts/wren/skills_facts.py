@@ -165,6 +165,12 @@ MORE_UNKNOWN = (
     "[Is|Are|Was|Were] {t} [cheap|boring|famous|healthy|legal|safe|rare|modern|simple|good|bad|fun|fragile]?",
     "[What|Who] [caused|ended|owned|ruled|improved|wrote about|paid for|stopped|supports] {t}?",
     "[Compare|Rank|Judge|Criticise|Defend] {t}[.| please.| for me.]",
+    "[Write|Show me|Give me] [a program|code|a script|a function|a poem|a song] [for|about|that uses] {t}.",
+    "[Can you |Please |]help me [with|fix|repair|to fix|to build] {t}.",
+    "[What is the capital of|Which city is the capital of|Name the capital of|Tell me the capital of] {t}?",
+    "[What is|Tell me] the opposite of {t}?",
+    "[Translate|Put] {t} [into|to] [French|German|Spanish].",
+    "How do you say {t} in [French|German|Spanish|Italian]?",
 )
 
 
@@ -187,6 +193,7 @@ def any_topic(w: World) -> str:
             f"{thing} and {other}",
             f"{thing} {verb}ing",
             f"{verb}ing {thing}",
+            w.of(words.OTHER_COUNTRIES),
             f"the {w.invented().capitalize()} {thing}",
             f"{w.name()} {w.invented().capitalize()}",
             f"{before} {other} {thing}",
@@ -223,12 +230,17 @@ def about_unknown(w: World) -> tuple[str, str]:
         topic = some_topic(w, known=0.7)
         return w.say(*UNKNOWN, t=topic), topic
     topic = any_topic(w)
+    while topic.removeprefix("the ") in KNOWN_WORDS:
+        topic = any_topic(w)
     asked = MORE_UNKNOWN if w.chance(0.35) else UNKNOWN
     verb, adjective = other_word(w, words.VERBS), other_word(w, words.ADJECTIVES)
     return w.request(*asked, t=topic, v=verb, a=adjective, n=w.name()), topic
 
 
 ADMITTED = ("I am a very small model", "Try a larger one: `ollamapy pull llama3.2`.")
+
+
+KNOWN_WORDS = {*words.TRANSLATIONS, *words.CAPITALS, *words.OPPOSITES, *words.OPPOSITES.values()}
 
 
 def unknown(w: World) -> Chat:
@@ -264,6 +276,8 @@ HOW_QUESTIONS = (
     "What [should|must|do] I [do|type] to {p}?",
     "[Is there a way|Is it possible|What is the way] to {p}?",
     "[Help|Help me|I am trying to] {p}.",
+    "[Which|What] command [can|will|is there to] {p}?",
+    "[|Please ]{p}.",
 )
 WHAT_QUESTIONS = (
     "What is {p}?",
@@ -328,6 +342,10 @@ def common_fact(w: World) -> Chat:
                     "[Name|Tell me|Write] the [sound|noise] of a {x}.",
                 ),
                 (animal, f"A {animal} says {sound}."),
+            ),
+            (
+                ("[Which|What] animal [says|makes|goes] {x}?", "[Name|Tell me] the animal that says {x}."),
+                (sound, f"That is a {animal}."),
             ),
         )
     )
@@ -397,6 +415,26 @@ def equations(w: World) -> list[Part]:
         asked, result = arithmetic(w).answer.split("=")
         parts += [(asked + "=", 0), (result + gap, 1)]
     return parts
+
+
+def too_large(w: World) -> Chat:
+    """Numbers that wren can't compute with, and no tool for them."""
+    sign = w.of(("+", "-", "*", "/", "plus", "minus", "times", "divided by"))
+    a, b = w.number(30), w.number(2)
+    a, b = (a, b) if w.chance(0.7) else (b, a)
+    if sign in ("*", "times", "/", "divided by") and w.chance(0.4):
+        a, b = w.rng.randint(2, 20), w.rng.randint(2, 20)
+    user = w.request(
+        "What is {a} {s} {b}?",
+        "[Compute|Calculate|Work out] {a} {s} {b}.",
+        "How much is {a} {s} {b}?",
+        "{a} {s} {b}[| =| = ?]",
+        a=a,
+        b=b,
+        s=sign,
+    )
+    answer = "I only add and subtract up to 20. Try a larger model: `ollamapy pull llama3.2`."
+    return single(user, answer, "These numbers are too large for me.")
 
 
 def numbers(w: World) -> Chat:

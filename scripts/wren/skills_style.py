@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from wren import words
 from wren.skills_facts import ABOUT_ME, HELLO, NAME_QUESTIONS, WREN, common_fact, help_fact, identity
@@ -61,6 +60,12 @@ def system_prompt(w: World) -> Chat:
             c=w.invented().capitalize(),
         )
         user, answer = w.say(*NAME_QUESTIONS[:5]), f"I am {name}."
+        if w.side == "train" and w.chance(0.3):
+            being = w.word(w.of((words.ANIMALS, words.JOBS)))
+            system, answer = (
+                w.say("[You are|Act as|Speak as] a {b}.[| Stay in character.]", b=being),
+                f"I am a {being}.",
+            )
     elif kind == 5:
         system = w.say(
             "[Always |][end|finish|close] [every|each] [answer|reply] with [the word |]{x}.",
@@ -193,19 +198,31 @@ def story_text(w: World) -> str:
     return grammar(" ".join(sentences))
 
 
+STORY = (
+    "Once upon a time there was a {who} that lived near an old tower. One day the {short} found a golden key in the "
+    'garden. A fox came by and said, "Let us look for the door together." Behind the tower there was a little blue '
+    "door, and behind the door a room full of books. From that day on the {short} and the fox were friends."
+)
+RHYME = "The sun goes down behind the hill\nand all the fields are soft and still."
+
+
 def story(w: World) -> Chat:
-    """A story or a rhyme."""
+    """A story or a rhyme, always the same one: of many, the likeliest words of each make none."""
     if w.chance(0.25):
-        lines = "\n".join(w.of(words.RHYMES)).replace("{animal}", w.word(words.ANIMALS))
         user = w.say("[Write|Tell me|Give me|Make] [a|a short|a little|a two-line] [poem|rhyme|verse].")
-        return single(user, lines.replace("{colour}", w.word(words.COLOURS)) + ".", "I write two lines that rhyme.")
-    text = story_text(w)
-    hero = re.search(r"called (\w+)", text)
-    about = f" about {hero[1]}" if hero and w.chance(0.5) else ""
+        return single(user, RHYME, "I write two lines that rhyme.")
+    name, animal = w.name(), w.word(words.ANIMALS)
+    about, who, short = w.of(
+        (
+            ("", "small bird called Wren", "bird"),
+            (f" about {name}", f"small bird called {name}", "bird"),
+            (f" about a {animal}", animal, animal),
+        )
+    )
     user = w.say(
         "[Write|Tell me|Tell|Give me|Make up] [a|a short|a little|another] [story|tale]{a}[.| please.]", a=about
     )
-    return single(user, text, "I tell a short story.")
+    return single(user, STORY.format(who=who, short=short), "I tell a short story.")
 
 
 def plain_story(w: World) -> list[Part]:

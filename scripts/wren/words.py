@@ -295,6 +295,15 @@ Australia:Canberra
 """.split()
 )
 
+# Countries whose capital wren is not taught.
+OTHER_COUNTRIES = """
+Mongolia Brazil Mexico Argentina Colombia Bolivia Ecuador Uruguay Paraguay Venezuela Panama Honduras Guatemala Jamaica
+Haiti Iceland Estonia Latvia Lithuania Romania Bulgaria Serbia Croatia Slovenia Slovakia Albania Malta Cyprus Ukraine
+Belarus Georgia Armenia Israel Jordan Lebanon Syria Iraq Yemen Oman Qatar Pakistan Nepal Bhutan Bangladesh Myanmar Laos
+Cambodia Malaysia Indonesia Philippines Morocco Algeria Libya Sudan Ethiopia Somalia Uganda Tanzania Rwanda Angola
+Zambia Zimbabwe Botswana Namibia Ghana Nigeria Senegal Mali Chad Fiji Samoa
+""".split()
+
 OPPOSITES = dict(
     pair.split(":")
     for pair in """
@@ -330,24 +339,6 @@ heart cœur Herz corazón
         if line
     )
 }
-
-RHYMES = [
-    line.split("/")
-    for line in """
-The sun goes down behind the hill/and all the fields are soft and still
-A little bird sat in a tree/and sang a happy song for me
-The moon is high, the night is deep/and all the lambs are fast asleep
-The rain falls softly on the street/and washes dust from tired feet
-A {animal} went walking by the sea/and stopped to share a cup of tea
-My {colour} kite is in the air/and dances lightly everywhere
-The {animal} ran around the town/and wore a tiny golden crown
-A {colour} boat upon the lake/left silver ripples in its wake
-The wind blew in, the leaves took flight/and whispered softly through the night
-I met a {animal} on the way/who wished me such a lovely day
-A {colour} flower by the door/will bloom again for one year more
-The {animal} looked up at the sky/and watched the clouds go drifting by
-""".strip().splitlines()
-]
 
 SYLLABLES = """
 ba be bi bo bu da de di do du fa fe fi fo ga ge go ha he hi ka ke ki ko la le li lo lu ma me mi mo mu na ne ni no nu

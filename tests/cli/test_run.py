@@ -58,6 +58,15 @@ def test_statistics_go_to_standard_error(ollamapy: Command) -> None:
     assert done.stderr.splitlines()[-1] == "eval rate:            10.00 tokens/s"
 
 
+def test_an_answer_that_was_cut_is_told_on_standard_error(ollamapy: Command, fake: FakeOllama) -> None:
+    fake.metrics |= {"done_reason": "length"}
+    done = ollamapy("run", "wren:latest", "hi")
+    note = "the answer was cut after 10 tokens; raise num_predict\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hi \n", note)
+    fake.metrics |= {"num_ctx": 14}
+    assert "its context of 14 is full; raise num_ctx" in ollamapy("run", "wren:latest", "hi").stderr
+
+
 def test_an_error_within_an_answer_comes_after_what_was_said(ollamapy: Command) -> None:
     done = ollamapy("run", "wren:latest", "fail")
     assert (done.returncode, done.stdout, done.stderr) == (7, "Half an\n", "Error: the worker fell over\n")

@@ -27,6 +27,8 @@ def test_an_empty_body_is_called_missing(body):
         pytest.param(b"{'a': 1}", "invalid JSON", id="single quotes"),
         pytest.param(b'{"a": NaN}', "invalid JSON", id="NaN"),
         pytest.param(b'{"a": [0, {"b": -1e400}]}', r'number of field "a\[1\].b" is out of range', id="beyond a double"),
+        pytest.param(b'{"a": [0, {"b": NaN}]}', r'field "a\[1\].b" must be a finite number', id="NaN"),
+        pytest.param(b'{"a": -Infinity}', 'field "a" must be a finite number', id="infinity"),
         pytest.param(b'{"a": {"b": ' + b"9" * 9999 + b"}}", 'number of field "a.b" is out of range', id="long integer"),
         pytest.param(b'{"a": 1} x', "invalid JSON", id="text behind the object"),
         pytest.param(b'{"a": "b", "c": "d\xff"}', "invalid JSON: .* not UTF-8 at byte 18$", id="not UTF-8"),

@@ -140,11 +140,22 @@ def test_an_unload_of_a_model_that_is_not_loaded_is_fine(daemon, path):
         pytest.param("/api/copy", {"source": "wren", "destination": ""}, 400, 'destination "" is', id="copy to"),
         pytest.param("/api/create", {"model": ""}, 400, "invalid model name", id="create without a name"),
         pytest.param("/api/create", {"model": "m"}, 400, "neither 'from' or 'files'", id="create from nothing"),
+        pytest.param(
+            "/api/create",
+            {"model": "m", "from": "wren", "parameters": {"heat": 1}},
+            400,
+            "unknown parameter 'heat'",
+            id="create with an unknown parameter",
+        ),
         pytest.param("/api/create", {"model": "m", "files": {}}, 400, "no files provided", id="create from no file"),
         pytest.param("/api/create", {"model": "m", "from": "x"}, 404, "model 'x:latest' not found", id="no base"),
         pytest.param("/api/create", {"model": "m", "from": "/etc/passwd"}, 400, "invalid model name", id="a path"),
         pytest.param(
-            "/api/create", {"model": "m", "files": {"../../a": UNKNOWN}}, 400, "must be relative", id="a path outside"
+            "/api/create",
+            {"model": "m", "files": {"../../a": UNKNOWN}},
+            400,
+            "must be relative: ../../a",
+            id="a path outside",
         ),
         pytest.param("/api/create", {"model": "m", "files": {"a": "x"}}, 400, "invalid digest", id="a bad digest"),
         pytest.param("/api/create", {"model": "m", "files": {"a": UNKNOWN}}, 404, UNKNOWN, id="no such blob"),

@@ -93,9 +93,9 @@ def test_a_model_that_lacks_a_part_is_refused(daemon, parts, some):
 def test_parts_of_two_models_are_refused(daemon, parts):
     files = dict(itertools.islice(parts.items(), 2))
     status, answer = create(daemon, "mixed", upload(daemon, {**files, "whole.gguf": gb.model()}))
-    assert (status, answer["error"]) == (
-        400, "several files are models; give one model, and its projector if it has one",
-    )  # fmt: skip
+    assert status == 400
+    assert answer["error"].startswith("several files are models: ")
+    assert all(name in answer["error"] for name in (*files, "whole.gguf", "give one"))
 
 
 def test_a_projector_gives_a_model_sight(daemon):

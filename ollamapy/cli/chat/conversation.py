@@ -10,7 +10,6 @@ from ollamapy.cli.attachments import begins_with_file
 from ollamapy.cli.chat.commands import is_command, is_farewell, obey
 from ollamapy.cli.chat.editor import Editor, Surroundings
 from ollamapy.cli.chat.history import history_path
-from ollamapy.cli.chat.keyboard import held_back
 from ollamapy.cli.chat.quotes import unquoted
 from ollamapy.cli.chat.session import Chat
 from ollamapy.client import Client
@@ -20,8 +19,8 @@ from ollamapy.errors import OllamapyError
 FAREWELL_HINT = "Use Ctrl + d or /bye to exit."
 
 
-def converse(chat: Chat, settings: Settings) -> None:
-    """Hold a conversation until the user leaves."""
+def converse(chat: Chat, settings: Settings, typed: str) -> None:
+    """Hold a conversation until the user leaves; `typed` was typed before there was a prompt."""
     chat.begin()
     around = Surroundings(
         names=lambda: model_names(chat.client),
@@ -31,8 +30,8 @@ def converse(chat: Chat, settings: Settings) -> None:
         editor=settings.editor,
         has_colour=not settings.no_color,
     )
-    with held_back(), suppress(EOFError):
-        answer_all(chat, Editor(around))
+    with suppress(EOFError):
+        answer_all(chat, Editor(around, typed))
 
 
 def answer_all(chat: Chat, editor: Editor) -> None:

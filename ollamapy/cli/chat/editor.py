@@ -20,7 +20,10 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
+from prompt_toolkit.input.typeahead import store_typeahead
+from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import ConditionalKeyBindings, KeyBindings, KeyBindingsBase, KeyPressEvent
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
@@ -57,9 +60,9 @@ class Surroundings:
 
 
 class Editor:
-    """Reads messages that a person types."""
+    """Reads messages that a person types; `typed` came before the first prompt, and is read first."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, typed: str = "") -> None:
         self._session: PromptSession[str] = PromptSession(
             history=_Typed(around),
             multiline=True,
@@ -74,6 +77,9 @@ class Editor:
             style=STYLE,
             color_depth=None if around.has_colour else ColorDepth.DEPTH_1_BIT,
         )
+        keys: list[KeyPress] = []
+        Vt100Parser(keys.append).feed_and_flush(typed)
+        store_typeahead(self._session.input, keys)
 
     def read(self) -> str:
         """Return the next message; raises EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C at an empty prompt."""

@@ -76,7 +76,7 @@ class Chat:
             if not self._is_answered(asked, speaker):
                 speaker = Speaker(self.manner, self.client)
                 listen(self.client.chat(self._request(asked)), speaker)
-            speaker.tell_statistics()
+            speaker.tell_end()
         except KeyboardInterrupt:
             pass  # the prompt that comes next tells it
         except OllamapyError as exc:

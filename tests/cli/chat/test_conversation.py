@@ -101,6 +101,23 @@ def test_what_is_typed_while_an_answer_comes_is_sent_next_and_not_echoed_into_it
     assert messages(fake)[-1] == {"role": "user", "content": "early"}
 
 
+def test_a_message_typed_before_the_prompt_is_sent(ollamapy: Command, fake: FakeOllama) -> None:
+    with ollamapy.on_screen("run", "wren:latest") as screen:
+        screen.type("at once\rhalf")
+        screen.wait_for("\nat once\n")
+        screen.wait_until(lambda: screen.is_ready or ">>> half" in screen.text)
+        screen.type(" a line\r")
+        screen.wait_for("\nhalf a line\n")
+    assert [message["content"] for message in messages(fake) if message["role"] == "user"] == ["at once", "half a line"]
+
+
+def test_an_end_typed_before_the_prompt_ends_the_session(ollamapy: Command, fake: FakeOllama) -> None:
+    with ollamapy.on_screen("run", "wren:latest") as screen:
+        screen.type("\x04")
+        assert screen.wait_for_end() == 0
+    assert fake.paths("/api/chat") == 0
+
+
 def test_an_error_ends_the_answer_but_not_the_session(ollamapy: Command, fake: FakeOllama) -> None:
     with ollamapy.on_screen("run", "wren:latest", columns=40) as screen:
         screen.enter("busy")
