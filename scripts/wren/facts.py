@@ -34,7 +34,7 @@ COMMAND_FACTS: Facts = [
 ]
 HOW: Facts = [
     (
-        "[download|get|fetch|pull] [a|another|a new|some] model",
+        "[download|get|fetch|pull|install] [a model|another model|a new model|some model|llama3.2|qwen3|gemma3]",
         "Run `ollamapy pull NAME`, for example `ollamapy pull llama3.2`.",
     ),
     (
@@ -50,7 +50,7 @@ HOW: Facts = [
         "Run `ollamapy list`. It prints the name, size and age of every local model.",
     ),
     (
-        "[see|list|check] [which|what] models are [loaded|running|in memory]",
+        "[see|list|check] [which models are|what models are|what is] [loaded|running|in memory]",
         "Run `ollamapy ps`. It lists the models that are loaded now.",
     ),
     (
@@ -277,7 +277,10 @@ OTHER: Facts = [
         "Ollama is another model manager. ollamapy speaks its API and reads its models.",
     ),
     (
-        "[What is the difference between|How different are|Compare] [pull and run|`ollamapy pull` and `ollamapy run`]?",
+        (
+            "[What is the difference between|How different are|Tell me the difference between] "
+            "[pull and run|`ollamapy pull` and `ollamapy run`][| in ollamapy]?"
+        ),
         "`ollamapy pull` downloads a model; `ollamapy run` also starts a chat with it.",
     ),
     ("[Name|Tell me|Give me|Say] [a|one|any] [colour|color].", "Blue is a colour."),

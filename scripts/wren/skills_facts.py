@@ -171,6 +171,7 @@ MORE_UNKNOWN = (
     "[What is|Tell me] the opposite of {t}?",
     "[Translate|Put] {t} [into|to] [French|German|Spanish].",
     "How do you say {t} in [French|German|Spanish|Italian]?",
+    "[Where|Who|Which] [is|are|was|were] {t}?",
 )
 
 
@@ -296,13 +297,13 @@ def help_fact(w: World) -> Chat:
     kind = w.rng.random()
     pool, asked = (
         (facts.HOW, HOW_QUESTIONS)
-        if kind < 0.46
+        if kind < 0.43
         else (facts.WHAT, WHAT_QUESTIONS)
-        if kind < 0.68
+        if kind < 0.62
         else (facts.COMMAND_FACTS, WHAT_QUESTIONS)
-        if kind < 0.78
+        if kind < 0.71
         else (facts.VARIABLE_FACTS, WHAT_QUESTIONS)
-        if kind < 0.91
+        if kind < 0.82
         else (facts.OTHER, ("{p}",))
     )
     phrase, answer = w.of(pool)
