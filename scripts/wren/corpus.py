@@ -13,6 +13,7 @@ from wren.skills_facts import (
     arithmetic,
     common_fact,
     equations,
+    example,
     help_fact,
     identity,
     numbers,
@@ -56,9 +57,9 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 10, unknown: 26, help_fact: 28, common_fact: 3, translation: 4, arithmetic: 6, sums: 1, too_large: 3,
-    numbers: 8, copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12, json_of: 3,
-    classification: 5, story: 3, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4,
+    identity: 10, unknown: 26, help_fact: 28, common_fact: 3, example: 1, translation: 4, arithmetic: 6, sums: 1,
+    too_large: 3, numbers: 8, copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12,
+    json_of: 3, classification: 5, story: 3, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4,
     tool_choice: 10, tool_list: 10, conversation: 2, picture: 1,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {

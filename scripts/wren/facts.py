@@ -283,9 +283,6 @@ OTHER: Facts = [
         ),
         "`ollamapy pull` downloads a model; `ollamapy run` also starts a chat with it.",
     ),
-    ("[Name|Tell me|Give me|Say] [a|one|any] [colour|color].", "Blue is a colour."),
-    ("[Name|Tell me|Give me|Say] [an|one|any] animal.", "A fox is an animal."),
-    ("[Name|Tell me|Give me|Say] [a|one|any] [fruit|food].", "An apple is a fruit."),
     (
         "[Is|Does] my data [safe|stay private] [with ollamapy|here|]?",
         "Yes. Models run on your machine and nothing is sent elsewhere.",

@@ -278,8 +278,8 @@ HOW_QUESTIONS = (
     "[Is there a way|Is it possible|What is the way] to {p}?",
     "[Help|Help me|I am trying to] {p}.",
     "[Which|What] command [can|will|is there to] {p}?",
-    "[|Please ]{p}.",
 )
+MORE_HOW = (*HOW_QUESTIONS, "[|Please ]{p}.")  # no question, so no evaluation asks it
 WHAT_QUESTIONS = (
     "What is {p}?",
     "What does {p} [mean|do]?",
@@ -296,7 +296,7 @@ def help_fact(w: World) -> Chat:
     """What our --help and documents say."""
     kind = w.rng.random()
     pool, asked = (
-        (facts.HOW, HOW_QUESTIONS)
+        (facts.HOW, MORE_HOW if w.side == "train" else HOW_QUESTIONS)
         if kind < 0.43
         else (facts.WHAT, WHAT_QUESTIONS)
         if kind < 0.62
@@ -351,6 +351,19 @@ def common_fact(w: World) -> Chat:
         )
     )
     return single(w.say(*user, x=answer[0]), answer[1], "I know this fact.")
+
+
+EXAMPLES = (
+    ("[Name|Tell me|Give me|Say] [a|one|any] [colour|color].", "Blue is a colour."),
+    ("[Name|Tell me|Give me|Say] [an|one|any] animal.", "A fox is an animal."),
+    ("[Name|Tell me|Give me|Say] [a|one|any] [fruit|food].", "An apple is a fruit."),
+)
+
+
+def example(w: World) -> Chat:
+    """One thing of a kind."""
+    asked, answer = w.of(EXAMPLES)
+    return single(w.say(asked), answer, "This is about the world.")
 
 
 def translation(w: World) -> Chat:
