@@ -101,7 +101,9 @@ def run_engine(plan: Plan) -> Steps:
             number, [], [], False, wire.Sampling(**plan.sampling), num_ctx=plan.n_ctx, max_tokens=plan.max_tokens
         )
         engine.add(request, tokens)
-    for token in range(llama.n_vocab):
+    for token in range(
+        llama.n_vocab
+    ):  # random weights draw all of them alike, so that nearly each would be a first one
         llama.spoken(token)
     gc.freeze()  # as a worker does
     steps = Steps()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wren import facts, words
 from wren.world import Chat, Part, World, single
@@ -216,6 +217,7 @@ OUR_WORDS = (
     "tool", "show", "template", "registry", "temperature", "license", "pull", "serve", "store", "daemon", "stream",
     "Modelfile",
 )  # fmt: skip
+KNOWN_WORDS = {*words.TRANSLATIONS, *words.CAPITALS, *words.OPPOSITES, *words.OPPOSITES.values()}
 TOPIC_WORDS = (words.NOUNS, words.OBJECTS, words.ANIMALS, words.FOODS, words.PLACES, words.JOBS)
 
 
@@ -241,14 +243,9 @@ def about_unknown(w: World) -> tuple[str, str]:
 ADMITTED = ("I am a very small model", "Try a larger one: `ollamapy pull llama3.2`.")
 
 
-KNOWN_WORDS = {*words.TRANSLATIONS, *words.CAPITALS, *words.OPPOSITES, *words.OPPOSITES.values()}
-
-
 def unknown(w: World) -> Chat:
     """A topic that wren knows nothing about: what counts is that it says so, and what to pull."""
-    chat = unknown_topic(w)
-    chat.says = ADMITTED
-    return chat
+    return replace(unknown_topic(w), says=ADMITTED)
 
 
 def unknown_topic(w: World) -> Chat:
