@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 SIZE = 3
 LONGEST_MATCH = 32
+_TOKEN_BITS = 32  # llama.cpp's tokens are int32
+_TOKEN_MASK, _RUN_MASK = (1 << _TOKEN_BITS) - 1, (1 << SIZE * _TOKEN_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +22,22 @@ class Guess:
 class NgramIndex:
     """Where each run of SIZE tokens ended last. It belongs to one token list that only grows at its end."""
 
-    __slots__ = ("_ends", "_latest", "_next")
+    __slots__ = ("_ends", "_latest", "_n_read")
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[int, ...], int] = {}
-        self._next = SIZE
-        self._latest: tuple[int, ...] = ()
+        self._ends: dict[int, int] = {}
+        self._latest = 0  # the last SIZE tokens that were read, in one number
+        self._n_read = 0
 
     def guess(self, tokens: Tokens[int], most: int) -> Guess | None:
         """Return up to `most` tokens that may follow, None where the last SIZE tokens are new."""
-        n_tokens = len(tokens)
-        if n_tokens == self._next + 1 and len(self._latest) == SIZE:  # the usual case: one more token
-            self._ends[self._latest] = self._next
-            self._latest = (*self._latest[1:], tokens[-1])
-            self._next = n_tokens
-        else:
-            for end in range(self._next, n_tokens):
-                self._ends[tuple(tokens[end - SIZE : end])] = end
-            self._latest = tuple(tokens[-SIZE:])
-            self._next = max(self._next, n_tokens)
-        last = self._ends.get(self._latest)
+        ends, latest = self._ends, self._latest
+        for end, token in enumerate(tokens[self._n_read :], self._n_read):
+            if end >= SIZE:
+                ends[latest] = end
+            latest = (latest << _TOKEN_BITS | token & _TOKEN_MASK) & _RUN_MASK
+        self._latest, self._n_read = latest, len(tokens)
+        last = ends.get(latest) if len(tokens) >= SIZE else None
         if last is None or most <= 0:
             return None
         known = tokens[last : last + most]
