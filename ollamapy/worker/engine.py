@@ -17,8 +17,9 @@ from ollamapy.worker.llama import DecodeError, Llama
 from ollamapy.worker.output import Publisher
 from ollamapy.worker.parking import Parking
 from ollamapy.worker.pictures import Picture, Retina
-from ollamapy.worker.plan import Plan, Slice, advance_batch, below_tiles, fill_batch, plan_batch, split, take_turns
+from ollamapy.worker.plan import Plan, Slice, below_tiles, fill_batch, plan_batch, split, take_turns
 from ollamapy.worker.prefixes import common_prefix
+from ollamapy.worker.round import Drawn, Round
 from ollamapy.worker.sequence import Sequence
 from ollamapy.worker.speculator import Speculator
 from ollamapy.worker.text import TextStream
@@ -73,7 +74,7 @@ class Engine:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._lessons = Lessons(speculator)
-        self._round: Plan | None = None  # what the next step does unless somebody comes or goes
+        self._round: Round | None = None  # what the next step does unless somebody comes or goes
         self._filled: Plan | None = None  # what the batch holds of it
         self._largest_context = 0
         self._n_steps = 0
@@ -150,6 +151,7 @@ class Engine:
 
     def cancel(self, request_id: int) -> None:
         """Forget a request wherever it is; an unknown id is none of our business any more."""
+        self._settle()
         for sequence in self._running:
             if sequence.id == request_id:
                 self._leave(sequence)
@@ -163,11 +165,14 @@ class Engine:
     @property
     def cells_used(self) -> int:
         """KV cells in use, remembered prefixes included."""
+        if self._round is not None and self._round.n_cells_used is not None:
+            return self._round.n_cells_used
         return self.cells.n_cells - self.cells.n_free
 
     def step(self) -> None:
         """Run one decode for everybody who can take part, and send what came of it."""
-        if self._waiting:
+        if self._waiting and len(self._running) < self._most_running:
+            self._settle()
             self._admit()
         if self._retina is not None:
             self._look(self._retina)
@@ -182,12 +187,15 @@ class Engine:
         if self._decode(plan):
             outputs = self._sample(plan)
             n_accepted = self._publisher.n_accepted - n_accepted
-            self._lessons.take(plan, self._clock() - started, n_accepted, is_round=plan is self._round)
+            self._lessons.take(plan, self._clock() - started, n_accepted, is_round=self._round_of(plan) is not None)
             if outputs:
                 self._send(wire.Step(outputs, self.cells_used, self._publisher.n_drafted, self._publisher.n_accepted))
 
     def _tidy(self) -> None:
         """Leave few cells to what nobody uses: beside running requests a piece a step, so that nobody waits for it."""
+        self._settle()
+        if self._round is not None:
+            self._round.expire()
         if self._running and self.cells.parking:
             few = max(FEW_UNUSED, self.cells_used // UNUSED_SHARE)
             self._is_untidy = self.cells.park_some(few)
@@ -273,8 +281,8 @@ class Engine:
 
     def _plan(self) -> Plan | None:
         """Plan a batch that the free cells can take; the youngest sequence makes room where they run out."""
-        if self._round is not None and self.cells.make_room(self._round.n_rows):
-            return self._with_drafts(self._round)
+        if self._round is not None and self._goes_on(self._round):
+            return self._with_drafts(self._round.plan)
         n_batch, budgets = self._llama.n_batch, self._lessons.budget
         while self._running:
             decoding, prompts = split(self._running)
@@ -287,17 +295,38 @@ class Engine:
                 budget = budgets.tokens(len(decoding), waiting, room, n_streams)
             plan = plan_batch(decoding, prompts, n_batch, budget)
             if self.cells.make_room(plan.n_rows):
-                self._round = plan if plan.is_round(len(self._running)) else None
+                if plan.is_round(len(self._running)):
+                    self._round = Round(plan, self._llama.whole_texts)
+                    self._renew(self._round)
                 return self._with_drafts(plan) if plan.parts else None
             self.cells.remember(self._running[-1])
             self._preempt()
         return None
 
+    def _goes_on(self, around: Round) -> bool:
+        """Whether there are cells for a round once more."""
+        if not around.is_quick:
+            around.settle()
+            if not self.cells.make_room(around.plan.n_rows):
+                self._end_round()
+                return False
+            self._renew(around)
+        return True
+
+    def _renew(self, around: Round) -> None:
+        n_free = self.cells.n_free
+        around.renew(self.cells.n_cells - n_free, n_free)
+
     def _with_drafts(self, plan: Plan) -> Plan:
         """Put guessed tokens into a step that only decodes, as far as batch and free cells go."""
-        if self._speculator is None or plan.n_prefill or len(plan.due) < len(plan.parts):
+        speculator = self._speculator
+        if speculator is None or plan.n_prefill or len(plan.due) < len(plan.parts) or speculator.is_resting():
             return plan
-        return self._speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
+        self._settle()
+        extended = speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
+        if speculator.has_guesses and self._round is not None:
+            self._round.expire()
+        return extended
 
     def _preempt(self) -> None:
         """Free the cells of the youngest sequence; it comes back first, and computes again what was forgotten."""
@@ -314,8 +343,18 @@ class Engine:
 
     def _end_round(self) -> None:
         """Let the next step be planned anew: somebody comes or goes, or has more than one token to compute."""
+        self._settle()
         self._round = self._filled = None
         self._lessons.end_round()
+
+    def _settle(self) -> None:
+        """Bring the books of all sequences up to date."""
+        if self._round is not None:
+            self._round.settle()
+
+    def _round_of(self, plan: Plan) -> Round | None:
+        """Return the round whose plan this is, if it is one's."""
+        return self._round if self._round is not None and self._round.plan is plan else None
 
     def _remove(self, sequence: Sequence) -> None:
         """Let a sequence run no more."""
@@ -343,11 +382,13 @@ class Engine:
 
     def _decode(self, plan: Plan) -> bool:
         """Compute the plan's tokens. False if the batch was refused; who was in it is preempted or failed."""
-        if plan is self._filled:
-            advance_batch(self._llama.batch, plan)
+        around = self._round_of(plan)
+        if around is not None and plan is self._filled:
+            self._llama.batch.advance(around.latest)
         else:
+            self._settle()
             fill_batch(self._llama.batch, plan.parts)
-        self._filled = plan if plan is self._round else None
+        self._filled = plan if around is not None else None
         self._publisher.prepare(plan.constraints)
         try:
             self._llama.decode(plan.n_rows)
@@ -359,9 +400,10 @@ class Engine:
         self._n_steps += 1
         if plan.n_prefill:
             self._score(plan)
-        for part in plan.parts:
-            part.sequence.n_computed += part.n_tokens
-            part.sequence.last_step = self._n_steps
+        if around is None:
+            for part in plan.parts:
+                part.sequence.n_computed += part.n_tokens
+                part.sequence.last_step = self._n_steps
         return True
 
     def _score(self, plan: Plan) -> None:
@@ -385,14 +427,26 @@ class Engine:
         self._fail(sequence.id, kind, error)
 
     def _sample(self, plan: Plan) -> list[wire.Output]:
-        outputs: list[wire.Output] = []
         if len(plan.due) < len(plan.parts):
             for part in plan.parts:
                 if not part.is_last:
                     self.cells.remember(part.sequence)
         drawn = self._publisher.draw_all(plan.due)
+        if (around := self._round_of(plan)) is not None:
+            return self._go_round(around, drawn)
+        outputs: list[wire.Output] = []
         for (part, row), token in zip(plan.due, drawn, strict=True):
             self._advance(part, row, token, outputs)
+        return outputs
+
+    def _go_round(self, around: Round, drawn: Drawn) -> list[wire.Output]:
+        """Do what is left of a round's step; where somebody leaves in it, it is over."""
+        outputs, others = around.give(drawn, self._n_steps)
+        for i in others:
+            part, row = around.plan.due[i]
+            self._advance(part, row, drawn[i], outputs)
+        if around is self._round:
+            around.look_at(others)
         return outputs
 
     def _advance(self, part: Slice, row: int, token: int | OllamapyError, outputs: list[wire.Output]) -> None:

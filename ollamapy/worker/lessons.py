@@ -6,7 +6,7 @@ from ollamapy.worker.budget import StepBudget
 from ollamapy.worker.plan import Plan
 from ollamapy.worker.speculator import Speculator
 
-MOST_STEPS = 8  # of a round that are learned from together
+MOST_STEPS = 32  # of a round that are learned from together
 
 
 class Lessons:

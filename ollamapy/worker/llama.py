@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,12 @@ class Batch:
             logits=_pointer(self.wants_logits, ctypes.c_int8),
         )
 
-    def set_row(self, row: int, token: int, position: int) -> None:
-        """Write one row; what else it has stays."""
-        self._token_at[row], self._position_at[row] = token, position
+    def advance(self, tokens: list[Any]) -> None:
+        """Put the next token and position of the same sequences into the first rows."""
+        token_at, position_at = self._token_at, self._position_at
+        for row, token in enumerate(tokens):
+            token_at[row] = token
+            position_at[row] += 1
 
     def sized(self, n_tokens: int) -> Handle:
         """Return llama.cpp's structure over the first `n_tokens` rows."""
@@ -117,6 +121,7 @@ class Llama:
         self.batch = Batch(self.n_batch)
         self._pieces: dict[int, bytes] = {}
         self._spoken: dict[int, bytes | None] = {}
+        self.whole_texts: list[str | None] = [None] * self.n_vocab  # of tokens that were spoken, if they are whole
 
     def _load_model(self, load: LoadModel, on_progress: Callable[[float], None]) -> Handle:
         params = api.llama_model_default_params()
@@ -231,6 +236,9 @@ class Llama:
         except KeyError:
             is_end = bool(api.llama_vocab_is_eog(self._vocab, token))
             said = self._spoken[token] = None if is_end else self._read_piece(token, special=False)
+            if said:
+                with suppress(UnicodeDecodeError):
+                    self.whole_texts[token] = said.decode()
             return said
 
     def _read_piece(self, token: int, *, special: bool) -> bytes:

@@ -108,13 +108,9 @@ class Publisher:
         Row `row + i` belongs to `draft[i - 1]`. Each row is sampled by the sequence's own chain, so the tokens are the
         same that come one by one. Sets `finish_reason` where the answer ends; raises as `draw` does.
         """
-        n_before, n_true = len(sequence.tokens), 0
+        n_before = len(sequence.tokens)
         begun = None if sequence.n_generated else (sequence.n_prompt, sequence.n_cached)
-        if begun or draft or sequence.constraint is not None or sequence.request.logprobs:
-            said, n_true = self._follow(sequence, row, token, draft)
-            text, logprobs = said.text, said.logprobs
-        else:  # nearly always: one more token of a stream
-            text, logprobs = self._append(sequence, token), []
+        said, n_true = self._follow(sequence, row, token, draft)
         sequence.n_fresh = len(sequence.tokens) - sequence.n_computed
         if sequence.ahead.guess is not None:
             sequence.ahead.learn(sequence.tokens[n_before:], len(draft), n_true)
@@ -122,10 +118,10 @@ class Publisher:
         if told:
             sequence.prompt_logprobs = []
         if sequence.finish_reason is not None:
-            text += sequence.text.close()
+            said.text += sequence.text.close()
             finished = self._finished(sequence, sequence.finish_reason)
         n_tokens = len(sequence.tokens) - n_before
-        return wire.Output(sequence.id, text, logprobs, finished, told, n_tokens, begun)
+        return wire.Output(sequence.id, said.text, said.logprobs, finished, told, n_tokens, begun)
 
     def _follow(self, sequence: Sequence, row: int, token: int, draft: tuple[int, ...]) -> tuple[Said, int]:
         """Do what `advance` says; return what is said, and how much of the draft came true."""

@@ -170,10 +170,3 @@ def fill_batch(batch: Batch, parts: Rows[Slice]) -> None:
     batch.positions[:n_rows] = positions
     batch.sequences[:n_rows] = sequences
     batch.wants_logits[:n_rows] = wants_logits
-
-
-def advance_batch(batch: Batch, plan: Plan) -> None:
-    """Write the rows of a round that the batch has already, for the next token of each sequence."""
-    for row, part in enumerate(plan.parts):
-        sequence = part.sequence
-        batch.set_row(row, sequence.tokens[-1], sequence.position)

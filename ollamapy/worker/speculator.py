@@ -14,7 +14,8 @@ from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_leng
 DRAFT_TOKENS = 8  # of a draft model, where a request does not say
 RETRY = 16  # steps that could have had guesses, and had none, between two trials where guesses did not pay
 FIRST_PAUSE, LAST_PAUSE = 32, 1024  # steps between two trials while a draft model does not pay
-FRUITLESS_LOOKS, REST = 8, 3  # after so many looks into earlier text in vain, so many steps go without one
+FRUITLESS_LOOKS = 8  # into earlier text; after so many in vain, some steps go without one:
+LEAST_REST, LONGEST_REST = 3, 16  # as many as there are streams, each of which costs a look and makes guesses dearer
 
 
 class Speculator:
@@ -29,6 +30,7 @@ class Speculator:
         self._pause = FIRST_PAUSE
         self._steps_idle = 0
         self._n_fruitless = self._rest = 0
+        self.has_guesses = False  # whether the last look found something
 
     def forget(self, sequence: Sequence) -> None:
         """Let go of what is kept for a sequence that leaves, or whose tokens change."""
@@ -46,16 +48,22 @@ class Speculator:
         n_tokens = n_steps * plan.n_decoding + n_accepted
         self._race(plan).learn(int(plan.has_guesses), seconds + spent, n_tokens, n_steps)
 
-    def extend(self, plan: Plan, most_rows: int) -> Plan:
-        """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
+    def is_resting(self) -> bool:
+        """Whether this step goes without a look, after many in vain; to be asked once a step."""
         if self._rest:
             self._rest -= 1
-            return plan
+            return True
+        return False
+
+    def extend(self, plan: Plan, most_rows: int) -> Plan:
+        """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
         chances = [self._chances(part.sequence) for part in plan.parts]
+        self.has_guesses = self._draft is not None or any(chances)
         if self._draft is None:
-            if not any(chances):
+            if not self.has_guesses:
                 self._n_fruitless += 1
-                self._rest = REST if self._n_fruitless >= FRUITLESS_LOOKS else 0
+                if self._n_fruitless >= FRUITLESS_LOOKS:
+                    self._rest = min(max(LEAST_REST, len(plan.parts)), LONGEST_REST)
                 return plan
             self._n_fruitless = 0
         costs = self._costs.curve(plan.n_rows, min(most_rows, plan.n_rows + sum(map(len, chances))))

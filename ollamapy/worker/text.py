@@ -12,23 +12,26 @@ class TextStream:
     A trailing part that may still grow into a stop string is held back. Once `stopped_by` is set, nothing more comes.
     """
 
-    __slots__ = ("_decoder", "_held", "_is_inside", "_stop", "stopped_by")
+    __slots__ = ("_decoder", "_held", "_is_inside", "_stop", "stop_heads", "stopped_by")
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._stop = tuple(s for s in stop if s)
+        self.stop_heads = frozenset(s[0] for s in self._stop)
         self._is_inside = False  # of a character
         self._held = ""
         self.stopped_by: str | None = None
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether whole characters without any of `stop_heads` would be given out as they are, and change nothing."""
+        return not self._is_inside and not self._held and self.stopped_by is None
+
     def feed(self, piece: bytes) -> str:
         """Take a token's bytes and return the text that is now certain."""
-        if piece.isascii() and not self._is_inside:
-            text = piece.decode("ascii")
-        else:
-            text = self._decoder.decode(piece)
-            self._is_inside = bool(self._decoder.getstate()[0])
-        return self._release(text, final=False) if self._stop or self.stopped_by is not None else text
+        text = self._decoder.decode(piece)
+        self._is_inside = bool(self._decoder.getstate()[0])
+        return self._release(text, final=False)
 
     def close(self) -> str:
         """Return what was held back; an incomplete character comes out as U+FFFD."""

@@ -13,7 +13,6 @@ from ollamapy.worker.plan import (
     MOST_SCORED,
     Plan,
     Slice,
-    advance_batch,
     below_tiles,
     fill_batch,
     plan_batch,
@@ -83,7 +82,7 @@ def test_the_next_round_writes_what_a_new_plan_would() -> None:
     for one in told:
         one.tokens.append(100 + one.seq_id)
         one.n_computed = one.position = one.n_computed + 1
-    advance_batch(kept, plan)
+    kept.advance([100 + one.seq_id for one in told])
     fill_batch(anew, plan_batch(told, [], 8, 0).parts)
     for field in ("tokens", "positions", "sequences", "wants_logits"):
         assert getattr(kept, field).tolist() == getattr(anew, field).tolist()
