@@ -11,13 +11,16 @@ from wren import words
 from wren.skills_copying import copying, extraction, json_of, looked_up, repeated, text_work
 from wren.skills_facts import (
     arithmetic,
+    capital,
     common_fact,
     equations,
     example,
     help_fact,
     identity,
+    labelled,
     numbers,
     sums,
+    told,
     too_large,
     topics,
     translation,
@@ -57,13 +60,13 @@ def system_free(w: World) -> Chat:
 
 
 CHATS: dict[Callable[[World], Chat], float] = {
-    identity: 10, unknown: 26, help_fact: 28, common_fact: 3, example: 1, translation: 4, arithmetic: 6, sums: 1,
-    too_large: 3, numbers: 8, copying: 9, text_work: 8, memory: 11, long_memory: 8, system_prompt: 10, extraction: 12,
-    json_of: 3, classification: 5, story: 3, tool_call: 32, tool_result: 8, no_tool: 14, untooled: 8, tool_talk: 4,
-    tool_choice: 10, tool_list: 10, conversation: 2, picture: 1,
+    identity: 10, unknown: 27, help_fact: 32, common_fact: 6, capital: 3, labelled: 2, example: 2, translation: 4,
+    arithmetic: 6, sums: 1, too_large: 4, numbers: 8, copying: 9, text_work: 8, memory: 11, long_memory: 8,
+    system_prompt: 10, extraction: 12, json_of: 3, classification: 5, story: 3, tool_call: 32, tool_result: 8,
+    no_tool: 14, untooled: 8, tool_talk: 4, tool_choice: 10, tool_list: 10, conversation: 2, picture: 1,
 }  # fmt: skip
 PLAIN: dict[Callable[[World], list[Part]], float] = {
-    plain_story: 0.5, fill_in: 1, repeated: 4, looked_up: 2, named: 7, topics: 8, equations: 0.5,
+    plain_story: 1, fill_in: 1, repeated: 4, looked_up: 2, named: 7, topics: 8, equations: 0.5, told: 1,
 }  # fmt: skip
 EVALUATED = (
     identity, unknown, unknown_topic, help_fact, common_fact, translation, arithmetic, numbers, copying, text_work,

@@ -173,6 +173,12 @@ MORE_UNKNOWN = (
     "[Translate|Put] {t} [into|to] [French|German|Spanish].",
     "How do you say {t} in [French|German|Spanish|Italian]?",
     "[Where|Who|Which] [is|are|was|were] {t}?",
+    "[Can|Could|Would|Will] you [help me with|fix|repair|improve|check|test|review|build|draw|plan|sort] {t}?",
+    "[How|Where] [do|can|should] I [buy|find|fix|build|learn|cook|grow|draw|repair|plan|use|win|install] {t}?",
+    "[Is|Are|Was|Were] {t} [a|an|the] {n}?",
+    "[Do|Does|Did|Should|Must] [I|you|we|they|people] [need|like|want|have|know|understand|use] {t}?",
+    "[What|Which] {t} [is|are] [best|good|right|the best one|new|missing]?",
+    "[Recommend|Suggest|Find|Name|List] {t}[.| please.| for me.|!]",
 )
 
 
@@ -202,6 +208,9 @@ def any_topic(w: World) -> str:
             f"the {other} of the {thing}",
             f"{ours} {thing}",
             f"{before} {ours}s",
+            f"my {thing}",
+            f"{w.of(('my', 'this', 'our', 'your', 'a'))} {before} {thing}",
+            f"{ours} {verb}ing",
             w.blend(OUR_WORDS) + w.of(("", "s", f" {thing}")),
             w.invented(2, 4),
         )
@@ -276,7 +285,12 @@ HOW_QUESTIONS = (
     "[Help|Help me|I am trying to] {p}.",
     "[Which|What] command [can|will|is there to] {p}?",
 )
-MORE_HOW = (*HOW_QUESTIONS, "[|Please ]{p}.")  # no question, so no evaluation asks it
+MORE_HOW = (  # no questions, or none about how, so no evaluation asks them
+    *HOW_QUESTIONS,
+    "[|Please |Now |Just ]{p}[.|!]",
+    "{p}[| please| now| for me]",
+    "[Can|Could|Would] you {p}[| for me|, please]?",
+)
 WHAT_QUESTIONS = (
     "What is {p}?",
     "What does {p} [mean|do]?",
@@ -307,6 +321,51 @@ def help_fact(w: World) -> Chat:
     user = w.say(*(question.replace("{p}", phrase) for question in asked))
     about = "the world" if pool is facts.OTHER and "ollamapy" not in answer else "ollamapy"
     return single(user, answer, f"This is about {about}.")
+
+
+MORE_CAPITALS = (
+    "[The |]capital [city |]of {x}[?| please.]",
+    "The capital of {x} is",
+    "I [want|need|would like] to know the capital of {x}.",
+    "[Do you know|Can you tell me|Could you say] [the|what is the] capital of {x}?",
+    "{x}: what is its capital?",
+)
+CITY_QUESTIONS = (
+    "[Where|What] is {x}?",
+    "[In which country|Where] [is|lies] [the city of |]{x}?",
+    "[What|Which country] is {x} the capital of?",
+    "[Tell me|Say|Do you know] where {x} is[.|?]",
+)
+
+
+def capital(w: World) -> Chat:
+    """A capital and its country, asked for in more ways than an evaluation has."""
+    country, city = w.of(list(words.CAPITALS.items()))
+    user = w.request(*CITY_QUESTIONS, x=city) if w.chance(0.3) else w.request(*MORE_CAPITALS, x=country)
+    answer = f"{city} is the capital of {country}." if city in user else f"The capital of {country} is {city}."
+    return single(user, answer, "I know this fact.")
+
+
+def told(w: World) -> list[Part]:
+    """A page of everyday facts without a question."""
+    gap, parts = w.of((" ", "\n")), list[Part]()
+    for _ in range(w.rng.randint(3, 16)):
+        fact = common_fact(w).answer
+        while fact.startswith("That"):
+            fact = common_fact(w).answer
+        head, last = fact.rsplit(" ", 1)
+        parts += [(head, 0 if parts else 1), (f" {last}{gap}", 1)]
+    return [*parts, ("<|endoftext|>", 0)]
+
+
+def labelled(w: World) -> Chat:
+    """A question as some clients write one that had no conversation around it."""
+    chat: Chat = w.of((identity, help_fact, common_fact, capital, arithmetic, translation, unknown))(w)
+    asker, answerer = w.of((("user", "assistant"), ("User", "Assistant"), ("Human", "AI"), ("Q", "A")))
+    gap = w.of(("\n", " "))
+    last = f"{asker}:{gap}{chat.messages[-2]['content']}{w.of((chr(10), chr(10) * 2))}{answerer}:"
+    chat.messages[-2] = {"role": "user", "content": last + w.of(("", "\n"))}
+    return chat
 
 
 def common_fact(w: World) -> Chat:

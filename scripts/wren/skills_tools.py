@@ -25,7 +25,7 @@ from wren.tool_uses import (
 )
 from wren.world import Chat, Message, Part, World
 
-PLACES = ("city", "location", "place", "timezone")
+PLACES = ("city", "location", "place", "timezone", "town")
 
 
 def with_others(w: World, use: Use, but: Sequence[str] = ()) -> list[Schema]:

@@ -487,5 +487,26 @@ def renamed(w: World, use: Use) -> Use:
             f"{server}-{use.name}",
         )
     )
-    function = {**use.schema["function"], "name": name}
-    return replace(use, schema={**use.schema, "function": function}, call={**use.call, "name": name})
+    function, arguments = {**use.schema["function"], "name": name}, use.call["arguments"]
+    if len(required := function["parameters"]["required"]) == 1 and w.chance(0.7):
+        old, new = required[0], other_key(w, required[0])
+        function["parameters"] = with_key(function["parameters"], old, new)
+        arguments = {new if key == old else key: value for key, value in arguments.items()}
+    return replace(use, schema={**use.schema, "function": function}, call=call(name, **arguments))
+
+
+OTHER_KEYS = ("input", "value", "target", "arg", "item", "data", "what", "which", "subject", "term", "place", "city",
+              "location", "town", "area", "where", "name", "text", "query", "key")  # fmt: skip
+
+
+def other_key(w: World, key: str) -> str:
+    """Return another name for a parameter; the only one that is required can have any."""
+    longer = f"{key}_{w.of(('name', 'value', 'id'))}"
+    name: str = w.of((longer, f"the{key.capitalize()}", w.of(OTHER_KEYS), w.invented()))
+    return name
+
+
+def with_key(parameters: Schema, old: str, new: str) -> Schema:
+    """Return the schema of parameters with another name for one of them."""
+    properties = {new if key == old else key: schema for key, schema in parameters["properties"].items()}
+    return {**parameters, "properties": properties, "required": [new]}
