@@ -12,7 +12,7 @@ from wren import corpus, words
 from wren.evaluate import is_right
 from wren.paraphrases import bare, triples
 from wren.pictures import ALL, draw, png
-from wren.skills_facts import arithmetic, equations, sums
+from wren.skills_facts import arithmetic, capital, equations, sums
 from wren.skills_memory import CHARACTERS_PER_TOKEN, memory_1000
 from wren.skills_tools import no_tool, tool_list, with_others
 from wren.tool_uses import any_use
@@ -103,6 +103,28 @@ def test_no_other_tool_would_do_as_well_as_the_one_that_is_wanted():
         assert sum("weather" in text for text in described) <= 1
         assert sum(text.startswith("search") for text in described) <= 1
         assert len(set(described)) == len(described)
+
+
+def test_a_call_has_the_parameters_that_its_tool_lists():
+    w, keys = World(12), set[str]()
+    for _ in range(600):
+        use = any_use(w)
+        parameters, arguments = use.schema["function"]["parameters"], use.call["arguments"]
+        assert use.schema["function"]["name"] == use.call["name"]
+        assert set(parameters["required"]) <= set(arguments) <= set(parameters["properties"])
+        keys |= set(arguments)
+    assert len(keys) > 60  # so that they must be read from the list
+
+
+def test_a_capital_is_told_from_either_side():
+    w, sides = World(13), set[bool]()
+    for _ in range(60):
+        chat = capital(w)
+        asked = chat.messages[0]["content"]
+        country, city = next(pair for pair in words.CAPITALS.items() if pair[0] in asked or pair[1] in asked)
+        assert chat.answer in (f"The capital of {country} is {city}.", f"{city} is the capital of {country}.")
+        sides.add(city in asked)
+    assert sides == {True, False}
 
 
 def test_no_search_is_offered_where_not_knowing_is_the_answer():
