@@ -64,7 +64,7 @@ def train(run: Run) -> None:
         return
     with socket.create_server(("127.0.0.1", run.port)) as free:
         port = free.getsockname()[1]
-    multiprocessing.spawn(work, (replace(run, port=port), run.processes, counter), run.processes)
+    multiprocessing.spawn(work, (replace(run, port=port), run.processes, counter), run.processes, daemon=True)
 
 
 def work(rank: int, run: Run, processes: int, counter: Synchronized[int]) -> None:
