@@ -273,7 +273,7 @@ OTHER: Facts = [
         "No. ollamapy runs on Linux and on macOS, on a CPU or a GPU.",
     ),
     (
-        "[What is|Tell me about|Explain|Do you know] Ollama?",
+        "[What is|Tell me about|Explain|Do you know] [Ollama|ollama]?",
         "Ollama is another model manager. ollamapy speaks its API and reads its models.",
     ),
     (

@@ -175,7 +175,8 @@ MORE_UNKNOWN = (
     "[Where|Who|Which] [is|are|was|were] {t}?",
     "[Can|Could|Would|Will] you [help me with|fix|repair|improve|check|test|review|build|draw|plan|sort] {t}?",
     "[How|Where] [do|can|should] I [buy|find|fix|build|learn|cook|grow|draw|repair|plan|use|win|install] {t}?",
-    "[Is|Are|Was|Were] {t} [a|an|the] {n}?",
+    "[Is|Are|Was|Were] {t} [a|the] {a} {o}?",
+    "[Is|Are|Was|Were] {t} [a|the|like a] {o}?",
     "[Do|Does|Did|Should|Must] [I|you|we|they|people] [need|like|want|have|know|understand|use] {t}?",
     "[What|Which] {t} [is|are] [best|good|right|the best one|new|missing]?",
     "[Recommend|Suggest|Find|Name|List] {t}[.| please.| for me.|!]",
@@ -209,6 +210,7 @@ def any_topic(w: World) -> str:
             f"{ours} {thing}",
             f"{before} {ours}s",
             f"my {thing}",
+            f"a {thing}",
             f"{w.of(('my', 'this', 'our', 'your', 'a'))} {before} {thing}",
             f"{ours} {verb}ing",
             w.blend(OUR_WORDS) + w.of(("", "s", f" {thing}")),
@@ -245,8 +247,8 @@ def about_unknown(w: World) -> tuple[str, str]:
     while topic.removeprefix("the ") in KNOWN_WORDS:
         topic = any_topic(w)
     asked = MORE_UNKNOWN if w.chance(0.35) else UNKNOWN
-    verb, adjective = other_word(w, words.VERBS), other_word(w, words.ADJECTIVES)
-    return w.request(*asked, t=topic, v=verb, a=adjective, n=w.name()), topic
+    verb, adjective, thing = (other_word(w, pool) for pool in (words.VERBS, words.ADJECTIVES, words.OBJECTS))
+    return w.request(*asked, t=topic, v=verb, a=adjective, o=thing, n=w.name()), topic
 
 
 ADMITTED = ("I am a very small model", "Try a larger one: `ollamapy pull llama3.2`.")
@@ -333,7 +335,6 @@ MORE_CAPITALS = (
 CITY_QUESTIONS = (
     "[Where|What] is {x}?",
     "[In which country|Where] [is|lies] [the city of |]{x}?",
-    "[What|Which country] is {x} the capital of?",
     "[Tell me|Say|Do you know] where {x} is[.|?]",
 )
 
@@ -341,7 +342,7 @@ CITY_QUESTIONS = (
 def capital(w: World) -> Chat:
     """A capital and its country, asked for in more ways than an evaluation has."""
     country, city = w.of(list(words.CAPITALS.items()))
-    user = w.request(*CITY_QUESTIONS, x=city) if w.chance(0.3) else w.request(*MORE_CAPITALS, x=country)
+    user = w.request(*CITY_QUESTIONS, x=city) if w.chance(0.15) else w.request(*MORE_CAPITALS, x=country)
     answer = f"{city} is the capital of {country}." if city in user else f"The capital of {country} is {city}."
     return single(user, answer, "I know this fact.")
 
