@@ -193,9 +193,7 @@ class Engine:
 
     def _tidy(self) -> None:
         """Leave few cells to what nobody uses: beside running requests a piece a step, so that nobody waits for it."""
-        self._settle()
-        if self._round is not None:
-            self._round.expire()
+        self._expire_round()
         if self._running and self.cells.parking:
             few = max(FEW_UNUSED, self.cells_used // UNUSED_SHARE)
             self._is_untidy = self.cells.park_some(few)
@@ -230,11 +228,11 @@ class Engine:
         n_more = RESERVED_CELLS + committed_cells(self._running)
         if self._running and not self.cells.could_take(sequence, n_more):
             return False
-        if not self.cells.open(sequence):
-            return False
-        if self.cells.make_room(sequence.n_left + n_more) or not self._running:
-            return True
-        self.cells.close(sequence)
+        if self.cells.open(sequence):
+            if self.cells.make_room(sequence.n_left + n_more) or not self._running:
+                return True
+            self.cells.close(sequence)
+        self._expire_round()  # the search for room may have changed what others hold
         return False
 
     def _enter(self, sequence: Sequence) -> None:
@@ -324,8 +322,8 @@ class Engine:
             return plan
         self._settle()
         extended = speculator.extend(plan, min(self._llama.n_batch, self.cells.n_free))
-        if speculator.has_guesses and self._round is not None:
-            self._round.expire()
+        if any(part.sequence.ahead.guess is not None for part in plan.parts):
+            self._expire_round()
         return extended
 
     def _preempt(self) -> None:
@@ -351,6 +349,12 @@ class Engine:
         """Bring the books of all sequences up to date."""
         if self._round is not None:
             self._round.settle()
+
+    def _expire_round(self) -> None:
+        """Let a round go on as if it were new: what it knows of cells and streams may not hold any more."""
+        if self._round is not None:
+            self._round.settle()
+            self._round.expire()
 
     def _round_of(self, plan: Plan) -> Round | None:
         """Return the round whose plan this is, if it is one's."""

@@ -30,7 +30,6 @@ class Speculator:
         self._pause = FIRST_PAUSE
         self._steps_idle = 0
         self._n_fruitless = self._rest = 0
-        self.has_guesses = False  # whether the last look found something
 
     def forget(self, sequence: Sequence) -> None:
         """Let go of what is kept for a sequence that leaves, or whose tokens change."""
@@ -58,9 +57,8 @@ class Speculator:
     def extend(self, plan: Plan, most_rows: int) -> Plan:
         """Return a plan that only decodes with guessed tokens where they pay, in at most `most_rows` rows."""
         chances = [self._chances(part.sequence) for part in plan.parts]
-        self.has_guesses = self._draft is not None or any(chances)
         if self._draft is None:
-            if not self.has_guesses:
+            if not any(chances):
                 self._n_fruitless += 1
                 if self._n_fruitless >= FRUITLESS_LOOKS:
                     self._rest = min(max(LEAST_REST, len(plan.parts)), LONGEST_REST)

@@ -38,6 +38,7 @@ def some_settings(rng: random.Random) -> dict[str, object]:
         "sampling": rng.choice([GREEDY, WILD]),
         "stop": rng.choice([[], ["ly", "the end", "é"], ["zebra"]]),
         "logprobs": rng.random() < 0.15,
+        "prompt_logprobs": rng.random() < 0.15,
         "return_tokens": True,
     }
     context = {"num_ctx": 40, "num_keep": 4, "shift": rng.random() < 0.7} if rng.random() < 0.3 else {"num_ctx": 150}
@@ -95,6 +96,25 @@ def test_steps_say_what_they_would_say_if_all_streams_went_the_long_way(
         assert [in_order(step) for step in quick] == [in_order(step) for step in slow], f"seed {seed}"
         assert also_failed == failed
     assert n_plain > 1000
+
+
+@pytest.mark.model
+def test_cells_are_counted_anew_where_somebody_was_let_in_and_sent_away_again(
+    shared_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "plain_stops", lambda _sequence: None)  # so that the pool's own count is up to date
+    small = load_llama(shared_models / "gguf/stories260K-f32.gguf", n_ctx=256, n_batch=64, n_seq_max=24)
+    driver = Driver(small)
+    driver.answer("Tim had a red ball. He liked to play. " * 2, max_tokens=10)  # leaves a prefix that nobody uses
+    long = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 4
+    driver.add(long, max_tokens=60, num_ctx=256)
+    for _ in range(10):
+        driver.engine.step()
+    driver.add(long, max_tokens=4, num_ctx=256, prompt_logprobs=True)  # it can't use the known prefix
+    while driver.engine.is_busy:
+        driver.engine.step()
+        assert driver.engine.cells_used == driver.engine.cells.n_cells - driver.engine.cells.n_free
+    small.close()
 
 
 def stream(number: int) -> Sequence:
