@@ -31,6 +31,7 @@ from wren.skills_memory import FILLERS, long_memory, memory, memory_300, memory_
 from wren.skills_pictures import picture
 from wren.skills_style import classification, fill_in, plain_story, story, system_prompt
 from wren.skills_tools import (
+    as_written_by_clients,
     maybe_system,
     named,
     no_tool,
@@ -95,7 +96,11 @@ def documents(count: int, seed: int, fragments: Sequence[str] = ()) -> Iterator[
     skills = {**CHATS, **PLAIN}
     for skill in w.rng.choices(list(skills), list(skills.values()), k=count):
         made = skill(w)
-        yield render(made, w.chance(THINKING_SHARE), json_style(w)) if isinstance(made, Chat) else made
+        if isinstance(made, Chat):
+            made.tools = as_written_by_clients(w, made.tools)
+            yield render(made, w.chance(THINKING_SHARE), json_style(w))
+        else:
+            yield made
 
 
 CLOSED = (identity, help_fact, common_fact, translation)  # nothing but the phrasing can be new

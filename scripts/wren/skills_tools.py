@@ -28,6 +28,36 @@ from wren.world import Chat, Message, Part, World
 PLACES = ("city", "location", "place", "timezone", "town")
 
 
+JSON_SCHEMAS = ("http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema")
+
+
+def as_written_by_clients(w: World, tools: list[Schema]) -> list[Schema]:
+    """Return functions with what libraries put around their parameters, the same in all of them, or as they are."""
+    if w.chance(0.6):
+        return tools
+    has_schema, is_first, is_closed, has_titles, is_strict = (w.chance(p) for p in (0.5, 0.6, 0.7, 0.3, 0.2))
+    schema = {"$schema": w.of(JSON_SCHEMAS)} if has_schema else {}
+    closed = {"additionalProperties": False} if is_closed else {}
+    dressed = []
+    for known in tools:
+        function = known["function"]
+        parameters = function["parameters"]
+        if has_titles:
+            parameters = titled(parameters, function["name"])
+        around = {**schema, **parameters, **closed} if is_first else {**parameters, **closed, **schema}
+        strict = {"strict": True} if is_strict else {}
+        dressed.append({**known, "function": {**function, "parameters": around, **strict}})
+    return dressed
+
+
+def titled(parameters: Schema, name: str) -> Schema:
+    """Return a schema with titles, as Pydantic writes them."""
+    properties = {
+        key: {**schema, "title": key.replace("_", " ").title()} for key, schema in parameters["properties"].items()
+    }
+    return {**parameters, "properties": properties, "title": f"{name}Arguments"}
+
+
 def with_others(w: World, use: Use, but: Sequence[str] = ()) -> list[Schema]:
     """Return the wanted tool among up to three others, none of which would do as well or has a purpose in `but`."""
     listed = {use.name: use}

@@ -14,7 +14,7 @@ from wren.paraphrases import bare, triples
 from wren.pictures import ALL, draw, png
 from wren.skills_facts import arithmetic, capital, equations, sums
 from wren.skills_memory import CHARACTERS_PER_TOKEN, memory_1000
-from wren.skills_tools import no_tool, tool_list, with_others
+from wren.skills_tools import as_written_by_clients, no_tool, tool_list, with_others
 from wren.tool_uses import any_use
 from wren.world import Part, World, outcomes, render
 
@@ -114,6 +114,18 @@ def test_a_call_has_the_parameters_that_its_tool_lists():
         assert set(parameters["required"]) <= set(arguments) <= set(parameters["properties"])
         keys |= set(arguments)
     assert len(keys) > 60  # so that they must be read from the list
+
+
+def test_libraries_write_other_things_around_the_same_parameters():
+    w, around = World(14), set[str]()
+    for _ in range(60):
+        plain = [any_use(w).schema]
+        (written,) = as_written_by_clients(w, plain)
+        ours, theirs = (schema["function"]["parameters"] for schema in (plain[0], written))
+        assert written["function"]["name"] == plain[0]["function"]["name"]
+        assert (list(theirs["properties"]), theirs["required"]) == (list(ours["properties"]), ours["required"])
+        around |= {*written["function"], *theirs} - {*plain[0]["function"], *ours}
+    assert around == {"$schema", "additionalProperties", "title", "strict"}
 
 
 def test_a_capital_is_told_from_either_side():
