@@ -14,8 +14,8 @@ from ollamapy.worker.speculation import MOST_DRAFT_TOKENS, StepCosts, draft_leng
 DRAFT_TOKENS = 8  # of a draft model, where a request does not say
 RETRY = 16  # steps that could have had guesses, and had none, between two trials where guesses did not pay
 FIRST_PAUSE, LAST_PAUSE = 32, 1024  # steps between two trials while a draft model does not pay
-FRUITLESS_LOOKS = 8  # into earlier text; after so many in vain, some steps go without one:
-LEAST_REST, LONGEST_REST = 3, 16  # as many as there are streams, each of which costs a look and makes guesses dearer
+FRUITLESS_LOOKS = 32  # of all streams into their earlier text; after so many in vain, some steps go without one:
+LEAST_REST, LONGEST_REST = 3, 32  # two for each stream, since each costs a look and makes guesses dearer
 
 
 class Speculator:
@@ -59,9 +59,9 @@ class Speculator:
         chances = [self._chances(part.sequence) for part in plan.parts]
         if self._draft is None:
             if not any(chances):
-                self._n_fruitless += 1
+                self._n_fruitless += len(plan.parts)
                 if self._n_fruitless >= FRUITLESS_LOOKS:
-                    self._rest = min(max(LEAST_REST, len(plan.parts)), LONGEST_REST)
+                    self._rest = min(max(LEAST_REST, 2 * len(plan.parts)), LONGEST_REST)
                 return plan
             self._n_fruitless = 0
         costs = self._costs.curve(plan.n_rows, min(most_rows, plan.n_rows + sum(map(len, chances))))
