@@ -101,9 +101,8 @@ def run_engine(plan: Plan) -> Steps:
             number, [], [], False, wire.Sampling(**plan.sampling), num_ctx=plan.n_ctx, max_tokens=plan.max_tokens
         )
         engine.add(request, tokens)
-    for token in range(
-        llama.n_vocab
-    ):  # random weights draw all of them alike, so that nearly each would be a first one
+    # random weights draw all tokens alike, so that nearly each would be a first one
+    for token in range(llama.n_vocab):
         llama.spoken(token)
     gc.freeze()  # as a worker does
     steps = Steps()

@@ -363,8 +363,8 @@ def labelled(w: World) -> Chat:
     """A question as some clients write one that had no conversation around it."""
     chat: Chat = w.of((identity, help_fact, common_fact, capital, arithmetic, translation, unknown))(w)
     asker, answerer = w.of((("user", "assistant"), ("User", "Assistant"), ("Human", "AI"), ("Q", "A")))
-    gap = w.of(("\n", " "))
-    last = f"{asker}:{gap}{chat.messages[-2]['content']}{w.of((chr(10), chr(10) * 2))}{answerer}:"
+    gap, end = w.of(("\n", " ")), w.of(("\n", "\n\n"))
+    last = f"{asker}:{gap}{chat.messages[-2]['content']}{end}{answerer}:"
     chat.messages[-2] = {"role": "user", "content": last + w.of(("", "\n"))}
     return chat
 
